@@ -1,0 +1,74 @@
+#include "cpu.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+static pthread_once_t asked = PTHREAD_ONCE_INIT;
+static ms_isa best_isa, chosen_isa;
+
+static const char *const names[MS_ISA_COUNT] = {"scalar", "avx2", "avx512"};
+
+static void ask(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("x86-64-v4")) best_isa = MS_ISA_AVX512;
+    else if (__builtin_cpu_supports("x86-64-v3")) best_isa = MS_ISA_AVX2;
+#endif
+    chosen_isa = best_isa;
+    const char *const wanted = getenv("MOESCOPE_ISA");
+    for (int i = 0; wanted && i < MS_ISA_COUNT; i++)
+        if (strcmp(wanted, names[i]) == 0 && i < (int)best_isa) chosen_isa = (ms_isa)i;
+}
+
+ms_isa ms_cpu_isa(void) {
+    pthread_once(&asked, ask);
+    return chosen_isa;
+}
+
+ms_isa ms_cpu_best_isa(void) {
+    pthread_once(&asked, ask);
+    return best_isa;
+}
+
+const char *ms_isa_name(ms_isa isa) { return isa < MS_ISA_COUNT ? names[isa] : "unknown"; }
+
+void ms_cpu_model(char text[static 64]) {
+    memset(text, 0, 64);
+#if defined(__x86_64__)
+    unsigned words[12] = {0};
+    for (unsigned i = 0; i < 3; i++)
+        if (!__get_cpuid(0x80000002u + i, &words[4 * i], &words[4 * i + 1], &words[4 * i + 2], &words[4 * i + 3])) break;
+    memcpy(text, words, sizeof words);
+#endif
+    size_t blanks = strspn(text, " ");
+    memmove(text, text + blanks, 64 - blanks);
+    for (size_t n = strlen(text); n > 0 && text[n - 1] == ' '; n--) text[n - 1] = 0;
+    if (!text[0]) strcpy(text, "unknown processor");
+}
+
+#if defined(__x86_64__)
+static bool leaf7(unsigned sub, int reg, unsigned bit) {
+    unsigned r[4] = {0};
+    return __get_cpuid_count(7, sub, &r[0], &r[1], &r[2], &r[3]) && (r[reg] >> bit & 1);
+}
+bool ms_cpu_has_avx512_vbmi2(void) { return ms_cpu_best_isa() == MS_ISA_AVX512 && leaf7(0, 2, 6); }
+bool ms_cpu_has_avx512_bf16(void) { return ms_cpu_best_isa() == MS_ISA_AVX512 && leaf7(1, 0, 5); }
+bool ms_cpu_has_amx_bf16(void) { return ms_cpu_best_isa() == MS_ISA_AVX512 && leaf7(0, 3, 22); }
+#else
+bool ms_cpu_has_avx512_vbmi2(void) { return false; }
+bool ms_cpu_has_avx512_bf16(void) { return false; }
+bool ms_cpu_has_amx_bf16(void) { return false; }
+#endif
+
+int ms_cpu_count(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+    const int n = CPU_COUNT(&set);
+    return n > 0 ? n : 1;
+}

@@ -1,0 +1,59 @@
+/*
+ * dtype: what one stored element is. One table row per type; names are those of safetensors.
+ *
+ *     const ms_dtype_info *info = ms_dtype_info_of(MS_DTYPE_BF16);       // "BF16", 16 bits, floating
+ *
+ * Element codecs: reference/formats.md appendix B (OCP MX 1.0, FP8 of Micikevicius et al. 2022). Little-endian everywhere.
+ */
+#ifndef MS_DTYPE_H
+#define MS_DTYPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "str.h"
+
+typedef enum ms_dtype {
+    MS_DTYPE_UNKNOWN, /* listable, not decodable */
+    MS_DTYPE_BOOL,
+    MS_DTYPE_F4,      /* E2M1, two per byte, first element in the low nibble */
+    MS_DTYPE_F6_E2M3, /* size known, bit order undefined: not decodable */
+    MS_DTYPE_F6_E3M2,
+    MS_DTYPE_U8,
+    MS_DTYPE_I8,
+    MS_DTYPE_F8_E5M2,
+    MS_DTYPE_F8_E4M3, /* "fn": no infinities */
+    MS_DTYPE_F8_E8M0,
+    MS_DTYPE_F8_E4M3FNUZ,
+    MS_DTYPE_F8_E5M2FNUZ,
+    MS_DTYPE_I16,
+    MS_DTYPE_U16,
+    MS_DTYPE_F16,
+    MS_DTYPE_BF16,
+    MS_DTYPE_I32,
+    MS_DTYPE_U32,
+    MS_DTYPE_F32,
+    MS_DTYPE_C64,
+    MS_DTYPE_F64,
+    MS_DTYPE_I64,
+    MS_DTYPE_U64,
+    MS_DTYPE_COUNT,
+} ms_dtype;
+
+typedef struct ms_dtype_info {
+    const char *name;       /* as in a safetensors header: "BF16" */
+    const char *numpy_name; /* "bfloat16", "float8_e4m3fn": NumPy's, or ml_dtypes' */
+    uint8_t bits;           /* per element; 0 for unknown */
+    bool is_float;          /* a floating type of 16 bits or more: what carries weights unquantised */
+    bool is_small_float;    /* 8 bits or fewer, needs a scale to mean anything */
+    bool decodable;         /* ms_decode_f32 takes it */
+} ms_dtype_info;
+
+/* Never NULL. */
+const ms_dtype_info *ms_dtype_info_of(ms_dtype dtype);
+
+/* MS_DTYPE_UNKNOWN when no type is called that. Case-sensitive; takes the foreign spellings E8M0, UE8 and FP4. */
+ms_dtype ms_dtype_by_name(ms_str name);
+
+#endif
