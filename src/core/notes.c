@@ -1,0 +1,35 @@
+#include "notes.h"
+
+#include <stdarg.h>
+
+#include "buf.h"
+#include "vec.h"
+
+void ms_notes_add(ms_notes *notes, ms_severity severity, const char *code, ms_str file, ms_str tensor, int64_t offset,
+                  const char *format, ...) {
+    ms_buf text = {0};
+    va_list args;
+    va_start(args, format);
+    ms_buf_vprintf(&text, format, args);
+    va_end(args);
+    const ms_note note = {.severity = severity, .code = code, .offset = offset,
+                          .file = ms_arena_copy(&notes->arena, file), .tensor = ms_arena_copy(&notes->arena, tensor),
+                          .message = ms_arena_copy(&notes->arena, ms_buf_str(&text))};
+    if (text.failed || !note.file.text || !note.tensor.text || !note.message.text || !MS_VEC_PUSH(notes, note)) notes->lost++;
+    ms_buf_free(&text);
+}
+
+size_t ms_notes_count(const ms_notes *notes, ms_severity at_least) {
+    size_t n = 0;
+    for (size_t i = 0; i < notes->n; i++) n += notes->items[i].severity >= at_least;
+    return n;
+}
+
+const char *ms_severity_name(ms_severity severity) {
+    return severity == MS_NOTE_ERROR ? "error" : severity == MS_NOTE_WARNING ? "warning" : "info";
+}
+
+void ms_notes_free(ms_notes *notes) {
+    MS_VEC_FREE(notes);
+    ms_arena_free(&notes->arena);
+}
