@@ -30,9 +30,9 @@ typedef struct ms_gen { /* splitmix64 */
 } ms_gen;
 
 uint64_t gen_u64(ms_gen *g);
-size_t gen_below(ms_gen *g, size_t limit);           /* 0 .. limit-1; limit > 0 */
-double gen_unit(ms_gen *g);                          /* [0, 1) */
-double gen_normal(ms_gen *g);                        /* mean 0, deviation 1 */
+size_t gen_below(ms_gen *g, size_t limit); /* 0 .. limit-1; limit > 0 */
+double gen_unit(ms_gen *g);                /* [0, 1) */
+double gen_normal(ms_gen *g);              /* mean 0, deviation 1 */
 /* Fills up to n_max weights of a random kind: normal, heavy-tailed, tiny, with zeros, constant, with NaN and Inf. Returns n. */
 size_t gen_weights(ms_gen *g, float *w, size_t n_max);
 /* The same, finite values only. */
@@ -49,10 +49,10 @@ struct ms_test {
 void ms_test_register(ms_test *test);
 MS_PRINTF(3, 4) void ms_test_fail(const char *file, int line, const char *format, ...);
 
-#define MS_TEST_DEFINE_(test_name, seeds, isas)                                                              \
-    static void test_##test_name(ms_gen *g, ms_isa isa);                                                     \
-    static ms_test entry_##test_name = {                                                                     \
-        .name = #test_name, .file = __FILE__, .run = test_##test_name, .n_seeds = (seeds), .every_isa = (isas)}; \
+#define MS_TEST_DEFINE_(test_name, seeds, isas)                                                                   \
+    static void test_##test_name(ms_gen *g, ms_isa isa);                                                          \
+    static ms_test entry_##test_name = {                                                                          \
+        .name = #test_name, .file = __FILE__, .run = test_##test_name, .n_seeds = (seeds), .every_isa = (isas)};  \
     __attribute__((constructor)) static void register_##test_name(void) { ms_test_register(&entry_##test_name); } \
     static void test_##test_name(__attribute__((unused)) ms_gen *g, __attribute__((unused)) ms_isa isa)
 
@@ -60,70 +60,70 @@ MS_PRINTF(3, 4) void ms_test_fail(const char *file, int line, const char *format
 #define PROPERTY(name, n_seeds) MS_TEST_DEFINE_(name, n_seeds, false)
 #define ISA_TEST(name) MS_TEST_DEFINE_(name, 20, true)
 
-#define CHECK(condition)                                                   \
-    do {                                                                   \
-        if (!(condition)) {                                                \
-            ms_test_fail(__FILE__, __LINE__, "%s", #condition);            \
-            return;                                                        \
-        }                                                                  \
+#define CHECK(condition)                                        \
+    do {                                                        \
+        if (!(condition)) {                                     \
+            ms_test_fail(__FILE__, __LINE__, "%s", #condition); \
+            return;                                             \
+        }                                                       \
     } while (0)
 
-#define CHECK_MSG(condition, ...)                                          \
-    do {                                                                   \
-        if (!(condition)) {                                                \
-            ms_test_fail(__FILE__, __LINE__, __VA_ARGS__);                 \
-            return;                                                        \
-        }                                                                  \
+#define CHECK_MSG(condition, ...)                          \
+    do {                                                   \
+        if (!(condition)) {                                \
+            ms_test_fail(__FILE__, __LINE__, __VA_ARGS__); \
+            return;                                        \
+        }                                                  \
     } while (0)
 
-#define CHECK_EQ_I64(got, want)                                                                                      \
-    do {                                                                                                             \
-        const int64_t got_ = (int64_t)(got), want_ = (int64_t)(want);                                                \
-        CHECK_MSG(got_ == want_, "%s: got %lld, want %lld", #got, (long long)got_, (long long)want_);                \
+#define CHECK_EQ_I64(got, want)                                                                       \
+    do {                                                                                              \
+        const int64_t got_ = (int64_t)(got), want_ = (int64_t)(want);                                 \
+        CHECK_MSG(got_ == want_, "%s: got %lld, want %lld", #got, (long long)got_, (long long)want_); \
     } while (0)
 
 /* Equal within `tolerance` absolute; NaN equals NaN. */
-#define CHECK_NEAR(got, want, tolerance)                                                                             \
-    do {                                                                                                             \
-        const double got_ = (got), want_ = (want);                                                                   \
-        CHECK_MSG((isnan(got_) && isnan(want_)) || got_ == want_ || fabs(got_ - want_) <= (tolerance),               \
-                  "%s: got %.17g, want %.17g, tolerance %.3g", #got, got_, want_, (double)(tolerance));              \
+#define CHECK_NEAR(got, want, tolerance)                                                                \
+    do {                                                                                                \
+        const double got_ = (got), want_ = (want);                                                      \
+        CHECK_MSG((isnan(got_) && isnan(want_)) || got_ == want_ || fabs(got_ - want_) <= (tolerance),  \
+                  "%s: got %.17g, want %.17g, tolerance %.3g", #got, got_, want_, (double)(tolerance)); \
     } while (0)
 
 /* The same bits, except that any NaN equals any NaN. */
-#define CHECK_EQ_F32(got, want)                                                                                      \
-    do {                                                                                                             \
-        const float got_ = (got), want_ = (want);                                                                    \
-        CHECK_MSG((isnan(got_) && isnan(want_)) || memcmp(&got_, &want_, 4) == 0, "%s: got %.9g, want %.9g", #got,   \
-                  (double)got_, (double)want_);                                                                      \
+#define CHECK_EQ_F32(got, want)                                                                                    \
+    do {                                                                                                           \
+        const float got_ = (got), want_ = (want);                                                                  \
+        CHECK_MSG((isnan(got_) && isnan(want_)) || memcmp(&got_, &want_, 4) == 0, "%s: got %.9g, want %.9g", #got, \
+                  (double)got_, (double)want_);                                                                    \
     } while (0)
 
 /* Terminated texts. */
-#define CHECK_EQ_TEXT(got, want)                                                                                     \
-    do {                                                                                                             \
-        const char *const got_ = (got), *const want_ = (want);                                                       \
+#define CHECK_EQ_TEXT(got, want)                                                                                         \
+    do {                                                                                                                 \
+        const char *const got_ = (got), *const want_ = (want);                                                           \
         CHECK_MSG(got_ && strcmp(got_, want_) == 0, "%s:\n   got: %s\n  want: %s", #got, got_ ? got_ : "(null)", want_); \
     } while (0)
 
-#define CHECK_EQ_STR(got, want)                                                                                      \
-    do {                                                                                                             \
-        const ms_str got_ = (got), want_ = ms_str_of(want);                                                          \
-        CHECK_MSG(ms_str_equal(got_, want_), "%s: got '%s', want '%s'", #got, ms_str_shown(got_).text, #want);       \
+#define CHECK_EQ_STR(got, want)                                                                                \
+    do {                                                                                                       \
+        const ms_str got_ = (got), want_ = ms_str_of(want);                                                    \
+        CHECK_MSG(ms_str_equal(got_, want_), "%s: got '%s', want '%s'", #got, ms_str_shown(got_).text, #want); \
     } while (0)
 
-#define CHECK_OK(call, err)                                                                                          \
-    do {                                                                                                             \
-        const ms_status status_ = (call);                                                                            \
-        CHECK_MSG(status_ == MS_OK, "%s: %s: %s", #call, ms_status_name(status_), (err)->text);                      \
+#define CHECK_OK(call, err)                                                                     \
+    do {                                                                                        \
+        const ms_status status_ = (call);                                                       \
+        CHECK_MSG(status_ == MS_OK, "%s: %s: %s", #call, ms_status_name(status_), (err)->text); \
     } while (0)
 
 /* The call fails with that status, and its message holds `part`. */
-#define CHECK_FAILS(call, want_status, err, part)                                                                    \
-    do {                                                                                                             \
-        (err)->text[0] = 0;                                                                                          \
-        const ms_status status_ = (call);                                                                            \
-        CHECK_MSG(status_ == (want_status) && strstr((err)->text, (part)), "%s: got %s '%s', want %s with '%s'",     \
-                  #call, ms_status_name(status_), (err)->text, ms_status_name(want_status), (part));                 \
+#define CHECK_FAILS(call, want_status, err, part)                                                                       \
+    do {                                                                                                                \
+        (err)->text[0] = 0;                                                                                             \
+        const ms_status status_ = (call);                                                                               \
+        CHECK_MSG(status_ == (want_status) && strstr((err)->text, (part)), "%s: got %s '%s', want %s with '%s'", #call, \
+                  ms_status_name(status_), (err)->text, ms_status_name(want_status), (part));                           \
     } while (0)
 
 /* A fresh folder for this test, removed when the program ends; valid until the next call. */

@@ -27,7 +27,8 @@ static ms_arena_block *add_block(ms_arena *arena, size_t least) {
 void *ms_arena_alloc(ms_arena *arena, size_t n_bytes) {
     if (n_bytes > SIZE_MAX / 2) return NULL;
     const size_t rounded = (n_bytes + UNIT - 1) / UNIT * UNIT;
-    if (arena->budget && rounded > arena->budget - (arena->n_bytes < arena->budget ? arena->n_bytes : arena->budget)) return NULL;
+    if (arena->budget && rounded > arena->budget - (arena->n_bytes < arena->budget ? arena->n_bytes : arena->budget))
+        return NULL;
     ms_arena_block *block = arena->newest;
     if (!block || rounded > block->size - block->used) block = add_block(arena, rounded);
     if (!block) return NULL;

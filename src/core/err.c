@@ -29,9 +29,7 @@ ms_status ms_err_within(ms_err *err, ms_status status, const char *where, ...) {
     return status;
 }
 
-ms_status ms_err_memory(ms_err *err, const char *what) {
-    return ms_err_set(err, MS_ERR_MEMORY, "out of memory for %s", what);
-}
+ms_status ms_err_memory(ms_err *err, const char *what) { return ms_err_set(err, MS_ERR_MEMORY, "out of memory for %s", what); }
 
 const char *ms_status_name(ms_status status) {
     switch (status) {

@@ -17,15 +17,15 @@
 
 typedef enum ms_status {
     MS_OK = 0,
-    MS_ERR_FINDING = -1,      /* done, and something was found: a threshold, a difference */
-    MS_ERR_USAGE = -2,        /* the values mirror the exit codes of the program */
-    MS_ERR_DAMAGED = -3,      /* input breaks its own format */
-    MS_ERR_UNSUPPORTED = -4,  /* input is valid, we cannot use it */
+    MS_ERR_FINDING = -1,     /* done, and something was found: a threshold, a difference */
+    MS_ERR_USAGE = -2,       /* the values mirror the exit codes of the program */
+    MS_ERR_DAMAGED = -3,     /* input breaks its own format */
+    MS_ERR_UNSUPPORTED = -4, /* input is valid, we cannot use it */
     MS_ERR_NOT_FOUND = -5,
     MS_ERR_IO = -6,
     MS_ERR_MEMORY = -7,
     MS_ERR_NETWORK = -8,
-    MS_ERR_PARTIAL = -9,      /* some of the work is done and written */
+    MS_ERR_PARTIAL = -9, /* some of the work is done and written */
     MS_ERR_INTERRUPTED = -130,
 } ms_status;
 
@@ -52,10 +52,10 @@ static inline int ms_status_exit_code(ms_status status) { return -(int)status; }
 /* "damaged", "not found", ...: one or two words, for JSON and logs. Never NULL. */
 const char *ms_status_name(ms_status status);
 
-#define MS_TRY(call)                            \
-    do {                                        \
-        const ms_status ms_try_ = (call);       \
-        if (ms_try_ != MS_OK) return ms_try_;   \
+#define MS_TRY(call)                          \
+    do {                                      \
+        const ms_status ms_try_ = (call);     \
+        if (ms_try_ != MS_OK) return ms_try_; \
     } while (0)
 
 #define MS_FAIL_IF(condition, status, err, ...)                         \
@@ -64,10 +64,10 @@ const char *ms_status_name(ms_status status);
     } while (0)
 
 /* For functions with one exit: sets `status` (a local) and goes to `done`. */
-#define MS_GOTO(call)                        \
-    do {                                     \
-        status = (call);                     \
-        if (status != MS_OK) goto done;      \
+#define MS_GOTO(call)                   \
+    do {                                \
+        status = (call);                \
+        if (status != MS_OK) goto done; \
     } while (0)
 
 #endif

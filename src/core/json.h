@@ -17,7 +17,8 @@
  * DOM, for config files: ms_json_parse, then ms_json_get and the ms_json_as_* readers.
  *
  * Refused, with the byte offset: depth over 128, invalid UTF-8, lone surrogates, control characters in strings, numbers with
- * leading zeros, trailing commas, NaN. Strings are borrowed from the bytes when they hold no escape, else they live in the arena.
+ * leading zeros, trailing commas, NaN. Strings are borrowed from the bytes when they hold no escape, else they live in the
+ * arena.
  */
 #ifndef MS_JSON_H
 #define MS_JSON_H
@@ -36,9 +37,9 @@ enum { MS_JSON_MAX_DEPTH = 128 };
 typedef enum ms_json_kind {
     MS_JSON_NULL,
     MS_JSON_BOOL,
-    MS_JSON_INT,    /* a number without fraction or exponent that fits int64_t */
-    MS_JSON_UINT,   /* ... that fits only uint64_t */
-    MS_JSON_REAL,   /* any other number */
+    MS_JSON_INT,  /* a number without fraction or exponent that fits int64_t */
+    MS_JSON_UINT, /* ... that fits only uint64_t */
+    MS_JSON_REAL, /* any other number */
     MS_JSON_STRING,
     MS_JSON_ARRAY,
     MS_JSON_OBJECT,
@@ -53,8 +54,8 @@ typedef struct ms_json {
     size_t size, at;   /* at: the offset of the next byte, for messages */
     ms_arena *arena;   /* borrowed: unescaped strings live here */
     int depth;
-    uint64_t is_object[2];  /* bit d: container d is an object */
-    uint64_t has_items[2];  /* bit d: container d has an item already */
+    uint64_t is_object[2]; /* bit d: container d is an object */
+    uint64_t has_items[2]; /* bit d: container d has an item already */
 } ms_json;
 
 ms_json ms_json_over(const void *bytes, size_t n, ms_arena *arena);

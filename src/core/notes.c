@@ -12,8 +12,11 @@ void ms_notes_add(ms_notes *notes, ms_severity severity, const char *code, ms_st
     va_start(args, format);
     ms_buf_vprintf(&text, format, args);
     va_end(args);
-    const ms_note note = {.severity = severity, .code = code, .offset = offset,
-                          .file = ms_arena_copy(&notes->arena, file), .tensor = ms_arena_copy(&notes->arena, tensor),
+    const ms_note note = {.severity = severity,
+                          .code = code,
+                          .offset = offset,
+                          .file = ms_arena_copy(&notes->arena, file),
+                          .tensor = ms_arena_copy(&notes->arena, tensor),
                           .message = ms_arena_copy(&notes->arena, ms_buf_str(&text))};
     if (text.failed || !note.file.text || !note.tensor.text || !note.message.text || !MS_VEC_PUSH(notes, note)) notes->lost++;
     ms_buf_free(&text);

@@ -38,8 +38,9 @@ typedef struct ms_notes {
     ms_arena arena;
 } ms_notes;
 
-MS_PRINTF(7, 8) void ms_notes_add(ms_notes *notes, ms_severity severity, const char *code, ms_str file, ms_str tensor, int64_t offset,
-                                  const char *format, ...);
+MS_PRINTF(7, 8)
+void ms_notes_add(ms_notes *notes, ms_severity severity, const char *code, ms_str file, ms_str tensor, int64_t offset,
+                  const char *format, ...);
 /* How many have that severity or a higher one. */
 size_t ms_notes_count(const ms_notes *notes, ms_severity at_least);
 const char *ms_severity_name(ms_severity severity); /* "info", "warning", "error" */

@@ -27,8 +27,8 @@ enum { MS_REGEX_MAX_GROUPS = 16 };
 
 typedef struct ms_regex_match {
     bool matched;
-    int n_groups;                           /* groups of the pattern, 0 included */
-    ms_str groups[MS_REGEX_MAX_GROUPS];     /* borrowed from the subject; text NULL: group took no part */
+    int n_groups;                       /* groups of the pattern, 0 included */
+    ms_str groups[MS_REGEX_MAX_GROUPS]; /* borrowed from the subject; text NULL: group took no part */
 } ms_regex_match;
 
 /* MS_ERR_USAGE on a broken pattern, naming it and the position. Owned. */

@@ -9,7 +9,10 @@
 
 TEST(shown_text_never_holds_raw_controls) {
     CHECK_EQ_TEXT(ms_str_shown(MS_STR("a\x1b[31mb\nc")).text, "a\\x1B[31mb\\nc");
-    CHECK_EQ_TEXT(ms_str_shown(MS_STR("a\xE2\x80\xAE" "b")).text, "a\\u{202E}b"); /* right-to-left override */
+    CHECK_EQ_TEXT(ms_str_shown(MS_STR("a\xE2\x80\xAE"
+                                      "b"))
+                      .text,
+                  "a\\u{202E}b"); /* right-to-left override */
     CHECK_EQ_TEXT(ms_str_shown(MS_STR("\xFFz")).text, "\\xFFz");
     CHECK_EQ_TEXT(ms_str_shown(MS_STR("caf\xC3\xA9")).text, "caf\xC3\xA9");
 }

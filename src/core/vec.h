@@ -17,9 +17,9 @@
 
 #include "mem.h"
 
-#define MS_VEC(type)      \
-    struct {              \
-        type *items;      \
+#define MS_VEC(type)        \
+    struct {                \
+        type *items;        \
         size_t n, capacity; \
     }
 
@@ -35,8 +35,7 @@ static inline bool ms_vec_reserve_(void **items, size_t n, size_t *capacity, siz
     return true;
 }
 
-#define MS_VEC_RESERVE(v, n_more) \
-    ms_vec_reserve_((void **)&(v)->items, (v)->n, &(v)->capacity, (n_more), sizeof *(v)->items)
+#define MS_VEC_RESERVE(v, n_more) ms_vec_reserve_((void **)&(v)->items, (v)->n, &(v)->capacity, (n_more), sizeof *(v)->items)
 #define MS_VEC_PUSH(v, ...) (MS_VEC_RESERVE(v, 1) ? ((v)->items[(v)->n++] = (__VA_ARGS__), true) : false)
 #define MS_VEC_FREE(v) (ms_mem_free((v)->items), (v)->items = NULL, (v)->n = (v)->capacity = 0)
 

@@ -37,9 +37,9 @@ typedef struct ms_source_ops { /* for those who write another kind of source */
 
 struct ms_source {
     const ms_source_ops *ops;
-    uint64_t size;     /* bytes */
-    const char *path;  /* for messages; owned by the source */
-    const void *map;   /* the whole content when it lies in memory, else NULL; valid until close */
+    uint64_t size;    /* bytes */
+    const char *path; /* for messages; owned by the source */
+    const void *map;  /* the whole content when it lies in memory, else NULL; valid until close */
 };
 
 /* Maps a regular file. MS_ERR_NOT_FOUND, MS_ERR_IO (is a directory, no permission, ...). Owned. */

@@ -53,7 +53,7 @@ int64_t ms_table_find(const ms_table *table, const char *name);
 void ms_table_i64(ms_table *table, size_t column, int64_t value);
 void ms_table_f64(ms_table *table, size_t column, double value);
 void ms_table_bool(ms_table *table, size_t column, bool value);
-void ms_table_str(ms_table *table, size_t column, ms_str value);           /* copied */
+void ms_table_str(ms_table *table, size_t column, ms_str value);                    /* copied */
 void ms_table_list(ms_table *table, size_t column, const int64_t *items, size_t n); /* copied */
 ms_status ms_table_end_row(ms_table *table, ms_err *err);
 
@@ -80,8 +80,8 @@ typedef struct ms_table_written { /* what write_manifest.json says of one artifa
 /* Writes path_without_suffix + ".parquet" or ".csv" (to a temporary sibling, then renamed); the twin in the other format is
  * removed. compression (Parquet only): zstd, snappy, gzip, lz4, none (or "" = none; as pyarrow names them). When Parquet
  * fails for any reason (built without, unknown compression), CSV is written instead and *written says why. */
-ms_status ms_table_write(const ms_table *table, const char *path_without_suffix, ms_table_format wanted, const char *compression,
-                         ms_table_written *written, ms_err *err);
+ms_status ms_table_write(const ms_table *table, const char *path_without_suffix, ms_table_format wanted,
+                         const char *compression, ms_table_written *written, ms_err *err);
 
 /* One format each; used by ms_table_write and by --csv, --json. */
 struct ms_buf;

@@ -18,6 +18,7 @@
 ms_status ms_decode_f32(ms_dtype dtype, const void *bytes, size_t first, size_t n, float *out, ms_err *err);
 
 /* Elements that lie `stride` elements apart: out[i] = element first + i * stride. */
-ms_status ms_decode_f32_strided(ms_dtype dtype, const void *bytes, size_t first, size_t stride, size_t n, float *out, ms_err *err);
+ms_status ms_decode_f32_strided(ms_dtype dtype, const void *bytes, size_t first, size_t stride, size_t n, float *out,
+                                ms_err *err);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * half: conversions between float and the small floats, scalar, exact; what the row decoders and quantisers are checked against.
+ * half: conversions between float and the small floats, scalar, exact; what the row decoders and quantisers are checked
+ * against.
  */
 #ifndef MS_HALF_H
 #define MS_HALF_H
