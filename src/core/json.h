@@ -138,12 +138,14 @@ double ms_json_as_f64(const ms_json_value *value, double fallback);
  * NaN and infinities become null (JSON has none). Bytes that are no UTF-8 become U+FFFD. indent 0: one line, ", " and ": ";
  * indent < 0: no blanks at all. Empty containers are {} and [].
  */
+enum { MS_JSON_OUT_MAX_DEPTH = 256 }; /* deeper sets buf->failed */
+
 typedef struct ms_json_out {
     ms_buf *buf; /* borrowed */
     int indent;
     int depth;
     bool after_key;
-    uint64_t is_object[2], has_items[2];
+    uint64_t is_object[4], has_items[4];
 } ms_json_out;
 
 void ms_json_out_begin_object(ms_json_out *out);

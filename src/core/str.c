@@ -108,6 +108,10 @@ static size_t utf8_length(const unsigned char *p, size_t left, uint32_t *code) {
     return n;
 }
 
+size_t ms_str_code_at(ms_str s, size_t at, uint32_t *code) {
+    return utf8_length((const unsigned char *)s.text + at, s.size - at, code);
+}
+
 bool ms_str_is_utf8(ms_str s, size_t *bad_at) {
     const unsigned char *const p = (const unsigned char *)s.text;
     size_t i = 0;

@@ -59,6 +59,9 @@ ms_str ms_str_cut(ms_str *rest, char separator);
 /* True for well-formed UTF-8 (no surrogates, no overlong forms, at most U+10FFFF). *bad_at (may be NULL): first bad byte. */
 bool ms_str_is_utf8(ms_str s, size_t *bad_at);
 
+/* Bytes of the well-formed sequence that begins at `at` < s.size and its code point; 0 when there is none. */
+size_t ms_str_code_at(ms_str s, size_t at, uint32_t *code);
+
 /* Text from a file, fit for a terminal: control characters, bidi controls, DEL and broken UTF-8 become \xNN or \u{NNNN}, and
  * more than about 200 bytes are cut with an ellipsis. By value, so it lives to the end of the full expression. */
 typedef struct ms_shown {
