@@ -6,6 +6,13 @@ set_target_properties(moescope_tests PROPERTIES POSITION_INDEPENDENT_CODE ON)
 add_test(NAME unit COMMAND moescope_tests WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 set_tests_properties(unit PROPERTIES LABELS unit)
 
+# tests/cli/*.txt: command lines and what they print.
+find_program(MS_PYTHON python3)
+if(MS_PYTHON)
+  add_test(NAME cli COMMAND ${MS_PYTHON} ${CMAKE_SOURCE_DIR}/tests/cli/run $<TARGET_FILE:moescope>)
+  set_tests_properties(cli PROPERTIES LABELS cli)
+endif()
+
 # tests/fuzz/FOO_fuzz.c: a libFuzzer target under the fuzz preset, else a replay of tests/fuzz/corpus/FOO/.
 file(GLOB ms_fuzzers CONFIGURE_DEPENDS tests/fuzz/*_fuzz.c)
 foreach(source ${ms_fuzzers})

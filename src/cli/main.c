@@ -1,5 +1,3 @@
-#include <stdio.h>
-int main(void) {
-    puts("moescope " MS_VERSION);
-    return 0;
-}
+#include "cli.h"
+
+int main(int argc, char **argv) { return ms_cli_main(&ms_commands, argc, argv); }

@@ -1,0 +1,24 @@
+/* The commands in the order in which the overview shows them. A new one: cmd_NAME.c, and a line in each of the two lists. */
+#include "command.h"
+
+extern const ms_command ms_cmd_help;
+extern const ms_command ms_cmd_version;
+
+static const ms_command *const commands[] = {
+    /* Look */
+
+    /* Measure */
+
+    /* Help */
+    &ms_cmd_help,
+    &ms_cmd_version,
+    NULL,
+};
+
+const ms_command_set ms_commands = {
+    .commands = commands,
+    .summary = "a microscope for Mixture-of-Experts checkpoints",
+    .description = "Any checkpoint, wherever it lies and however it is quantised, becomes one catalog of expert matrices; one "
+                   "pass over the "
+                   "bytes answers every question about them; every answer is a table, a picture or a new checkpoint.",
+};
