@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Writes the seeds of the fuzz targets to corpus/SUBJECT/NAME, byte for byte the same on every run.
+
+    make_corpus.py [SUBJECT ...]
+
+To add a subject: one function below, marked @subject, that yields (name, bytes); and SUBJECT_fuzz.c. A finding of the
+fuzzer becomes a seed of its own, named after what was wrong. Only the standard library; each file at most a few kB.
+"""
+import json
+import pathlib
+import sys
+
+SUBJECTS = {}
+
+
+def subject(function):
+    SUBJECTS[function.__name__] = function
+    return function
+
+
+@subject
+def json_():
+    tensors = {"__metadata__": {"format": "pt"}}
+    for i, name in enumerate(("gate_proj", "up_proj", "down_proj")):
+        tensors[f"model.layers.0.mlp.experts.0.{name}.weight"] = {
+            "dtype": "BF16", "shape": [64, 128], "data_offsets": [i * 16384, (i + 1) * 16384]}
+    yield "safetensors_header", json.dumps(tensors, separators=(",", ":")).encode() + b"   "
+    yield "index", json.dumps({"metadata": {"total_size": 49152}, "weight_map": {"a.b": "model-00001-of-00002.safetensors"}},
+                              indent=2).encode()
+    yield "config", json.dumps({"architectures": ["Qwen2MoeForCausalLM"], "rope_theta": 1000000.0, "rms_norm_eps": 1e-06,
+                                "tie_word_embeddings": False, "sliding_window": None, "num_experts": 16}, indent=2).encode()
+    numbers = b"0 -0 1 -1 10 1.5 -2.25e-3 1E+2 1e22 1e23 18446744073709551615 18446744073709551616 9223372036854775807"
+    numbers += b" 9223372036854775808 -9223372036854775808 -9223372036854775809 2.2250738585072011e-308 5e-324 1.7976931348623157e308"
+    numbers += b" 9007199254740993.0 0.1 123456789012345678901234567890 1e-400 0.000001e-5"
+    yield "numbers", b"[" + numbers.replace(b" ", b",") + b"]"
+    yield "number_too_large", b"[1e400]"
+    yield "number_long", b"[0." + b"0" * 300 + b"123456789" * 30 + b"e+320]"
+    yield "number_leading_zero", b"[01]"
+    yield "number_no_fraction", b"[1.]"
+    yield "strings", b'["","\\"\\\\\\/\\b\\f\\n\\r\\t","\\u00e9\\uD83C\\uDF89","caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x8e\x89","\\u0000"]'
+    yield "string_lone_surrogate", b'["\\ud800"]'
+    yield "string_control", b'["a\nb"]'
+    yield "string_not_utf8", b'["\xc3("]'
+    yield "string_surrogate_bytes", b'["\xed\xa0\x80"]'
+    yield "string_open", b'{"a":"b'
+    yield "repeated_key", b'{"a":1,"a":2}'
+    yield "trailing_comma", b"[1,2,]"
+    yield "byte_order_mark", b"\xef\xbb\xbf{}"
+    yield "words", b"[true,false,null]"
+    yield "words_python", b"[NaN,Infinity,None,True]"
+    yield "empty", b""
+    yield "blanks", b" \t\r\n"
+    yield "nested_128", b"[" * 128 + b"]" * 128
+    yield "nested_129", b'{"a":' * 129 + b"0" + b"}" * 129
+    yield "garbage_after", b"{} {}"
+
+
+@subject
+def regex():
+    names = b"model.layers.17.mlp.experts.5.down_proj.weight"
+    cases = {
+        "layer": (rb"(?:^|\.)layers\.(\d+)(?:\.|$)", names),
+        "expert": (rb".*experts\.(\d+)\.(down_proj|gate_proj|up_proj)\.weight$", names),
+        "costly": (rb"^(a+)+$", b"a" * 40 + b"!"),
+        "costly_alternatives": (rb"(a|aa|a)*b", b"a" * 60),
+        "end": (rb"a\Z", b"a\n"),
+        "braces": (rb"a{,3}b{2}c{1,}d{,}e{}f{x}", b"aabbcde{}f{x}"),
+        "code_points": (rb"\u00e9|\U0001F389|\x41|\101|\0", "é🎉A".encode()),
+        "groups": (rb"(?P<a>x)(?P=a)(?(a)y|z)(?(1)y|z)\1(?>q)(?#no)", b"xxyyxq"),
+        "flags": (rb"(?i)(?u)(?m)^A(?s:.)(?-i:b)", b"\na\nb"),
+        "ascii": (rb"(?a)\w+\d", "ab٣4".encode()),
+        "verbose": (b"(?x) a # b ( [ \\Z\n [ #] (?-x: ) b", b"a# b"),
+        "classes": (rb"[]a-z^\]\d][^]x][[:alpha:]]", b"]q:]"),
+        "look": (rb"(?<=a|bc)d(?!e)(?<!f)", b"bcd"),
+        "gpt4": (rb"(?i:'s|'t|'re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+                 "It's 12345 café\n  x".encode()),
+        "verb": (rb"(*LIMIT_MATCH=1)a", b"a"),
+        "recursion": (rb"(?R)", b"a"),
+        "named_character": (rb"\N{DIGIT ONE}", b"1"),
+        "open_class": (rb"[a", b"a"),
+        "open_group": (rb"((a)", b"a"),
+        "quote": (rb"\Qa\E", b"a"),
+        "nested": (b"(" * 150 + b"a" + b")" * 150, b"a"),
+        "subject_not_utf8": (rb".+(\w)", b"ab\xff\xc3cd\xe2\x82"),
+        "pattern_not_utf8": (b"a\xff", b"a"),
+        "many_groups": (b"(a)" * 40, b"a" * 40),
+        "large_repeat": (rb"(?:a{1000}){1000}", b"aaa"),
+    }
+    for name, (pattern, text) in cases.items():
+        yield name, pattern + b"\0" + text
+
+
+def main():
+    base = pathlib.Path(__file__).resolve().parent / "corpus"
+    for name, make in SUBJECTS.items():
+        name = name.rstrip("_")
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
+        folder = base / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.iterdir():
+            old.unlink()
+        n = 0
+        for n, (seed, data) in enumerate(make(), 1):
+            (folder / seed).write_bytes(data)
+        print(f"{name}: {n} seeds")
+
+
+if __name__ == "__main__":
+    main()
