@@ -1,4 +1,44 @@
-# PARQUET: carquet from the folder where tools/deps unpacked it.
+# PARQUET: carquet from the folder where tools/deps unpacked it, built in as a static library; used by
+# src/table/sink_parquet.c only. Its own CMake file would fetch missing codecs from the network and switch link-time
+# optimisation on: neither happens here.
 ms_feature(PARQUET "Parquet tables (carquet)")
 set(ms_found OFF)
-ms_feature_result(PARQUET ms_found "Parquet tables, by carquet")
+set(ms_detail "by carquet")
+set(ms_carquet_dir "${MS_DEPS_DIR}/carquet/native")
+
+function(ms_add_carquet)
+  set(FETCHCONTENT_FULLY_DISCONNECTED ON)
+  foreach(off CLI TESTS EXAMPLES BENCHMARKS INTEROP DEV SHARED)
+    set(CARQUET_BUILD_${off} OFF CACHE INTERNAL "")
+  endforeach()
+  foreach(off CARQUET_ENABLE_BROTLI CARQUET_BUNDLE_DEPS CARQUET_NATIVE_ARCH)
+    set(${off} OFF CACHE INTERNAL "")
+  endforeach()
+  set(CMAKE_DISABLE_FIND_PACKAGE_OpenMP ON)
+  set(CMAKE_C_EXTENSIONS ON) # it uses madvise
+  set(CMAKE_MESSAGE_LOG_LEVEL WARNING)
+  add_subdirectory("${ms_carquet_dir}" "${CMAKE_BINARY_DIR}/carquet" EXCLUDE_FROM_ALL)
+  set_target_properties(carquet PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
+  set_target_properties(carquet PROPERTIES INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${ms_carquet_dir}/include")
+  target_compile_options(carquet PRIVATE -w -O2 -fno-lto)
+  # It loads unaligned integers through pointers, so of the sanitizers only those of memory and threads look at it.
+  if(MS_SANITIZE MATCHES "address|fuzzer")
+    target_compile_options(carquet PRIVATE -fsanitize=address -fno-omit-frame-pointer)
+  elseif(MS_SANITIZE MATCHES "thread")
+    target_compile_options(carquet PRIVATE -fsanitize=thread)
+  endif()
+endfunction()
+
+if(ms_want)
+  pkg_check_modules(MS_CODECS IMPORTED_TARGET libzstd zlib liblz4)
+  if(NOT EXISTS "${ms_carquet_dir}/CMakeLists.txt")
+    set(ms_detail "carquet is not in ${MS_DEPS_DIR}: run tools/deps")
+  elseif(NOT MS_CODECS_FOUND)
+    set(ms_detail "libzstd, zlib and liblz4 are needed: run tools/deps")
+  else()
+    ms_add_carquet()
+    list(APPEND ms_libraries carquet)
+    set(ms_found ON)
+  endif()
+endif()
+ms_feature_result(PARQUET ms_found "Parquet tables, ${ms_detail}")
