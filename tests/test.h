@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "buf.h"
 #include "cpu.h"
 #include "err.h"
 #include "str.h"
@@ -48,6 +49,9 @@ struct ms_test {
 };
 void ms_test_register(ms_test *test);
 MS_PRINTF(3, 4) void ms_test_fail(const char *file, int line, const char *format, ...);
+/* False, after reporting it, when they differ. A function, so that a temporary such as ms_str_shown(x).text lives long enough.
+ */
+bool ms_test_same_text(const char *file, int line, const char *what, const char *got, const char *want);
 
 #define MS_TEST_DEFINE_(test_name, seeds, isas)                                                                   \
     static void test_##test_name(ms_gen *g, ms_isa isa);                                                          \
@@ -99,10 +103,9 @@ MS_PRINTF(3, 4) void ms_test_fail(const char *file, int line, const char *format
     } while (0)
 
 /* Terminated texts. */
-#define CHECK_EQ_TEXT(got, want)                                                                                         \
-    do {                                                                                                                 \
-        const char *const got_ = (got), *const want_ = (want);                                                           \
-        CHECK_MSG(got_ && strcmp(got_, want_) == 0, "%s:\n   got: %s\n  want: %s", #got, got_ ? got_ : "(null)", want_); \
+#define CHECK_EQ_TEXT(got, want)                                                 \
+    do {                                                                         \
+        if (!ms_test_same_text(__FILE__, __LINE__, #got, (got), (want))) return; \
     } while (0)
 
 #define CHECK_EQ_STR(got, want)                                                                                \
@@ -128,5 +131,9 @@ MS_PRINTF(3, 4) void ms_test_fail(const char *file, int line, const char *format
 
 /* A fresh folder for this test, removed when the program ends; valid until the next call. */
 const char *test_folder(void);
+
+/* Replaces the contents of *out (an empty buf, or one of an earlier call) by those of a file; false, reported, when it cannot.
+ */
+bool test_read_file(ms_buf *out, const char *path);
 
 #endif

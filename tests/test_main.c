@@ -33,6 +33,12 @@ void ms_test_fail(const char *file, int line, const char *format, ...) {
     printf("\n");
 }
 
+bool ms_test_same_text(const char *file, int line, const char *what, const char *got, const char *want) {
+    if (got && strcmp(got, want) == 0) return true;
+    ms_test_fail(file, line, "%s:\n   got: %s\n  want: %s", what, got ? got : "(null)", want);
+    return false;
+}
+
 uint64_t gen_u64(ms_gen *g) {
     uint64_t z = g->state += 0x9E3779B97F4A7C15u;
     z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
@@ -93,6 +99,19 @@ const char *test_folder(void) {
         exit(2);
     }
     return folder;
+}
+
+bool test_read_file(ms_buf *out, const char *path) {
+    ms_buf_clear(out);
+    ms_buf_put(out, "", 0);
+    FILE *const file = fopen(path, "rb");
+    char block[4096];
+    size_t n;
+    while (file && (n = fread(block, 1, sizeof block, file)) > 0) ms_buf_put(out, block, n);
+    const bool ok = file && !ferror(file) && !out->failed;
+    if (file) fclose(file);
+    if (!ok) ms_test_fail(__FILE__, __LINE__, "%s: cannot be read", path);
+    return ok;
 }
 
 static int remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "mem.h"
+#include "shortest.h"
 
 static bool make_room(ms_buf *b, size_t n) {
     if (b->failed) return false;
@@ -43,38 +44,34 @@ void ms_buf_printf(ms_buf *b, const char *format, ...) {
     va_end(args);
 }
 
-/* Digits and exponent of the shortest %.{p}e that reads back; 17 digits always do. */
-static int shortest(double value, char text[static 40]) {
-    for (int precision = 0; precision < 17; precision++) {
-        snprintf(text, 40, "%.*e", precision, value);
-        if (strtod(text, NULL) == value) return precision;
-    }
-    return 16;
-}
-
+/* Python's repr: plain from 0.0001 up to 16 digits before the point, else d.ddde-XX. */
 void ms_buf_put_f64(ms_buf *b, double value) {
     if (isnan(value)) {
         ms_buf_put_text(b, "nan");
         return;
     }
+    if (signbit(value)) ms_buf_put_char(b, '-');
     if (isinf(value)) {
-        ms_buf_put_text(b, value < 0 ? "-inf" : "inf");
+        ms_buf_put_text(b, "inf");
         return;
     }
-    if (value == floor(value) && fabs(value) < 1e15) { /* the frequent case, and it needs no search */
-        ms_buf_printf(b, "%s%.1f", value == 0 && signbit(value) ? "-" : "", value == 0 ? 0.0 : value);
-        return;
-    }
-    char text[40];
-    const int precision = shortest(value, text);
-    char *const e = strchr(text, 'e');
-    const int exponent = atoi(e + 1);
-    if (exponent >= -4 && exponent < 16) {
-        const int decimals = precision - exponent;
-        ms_buf_printf(b, "%.*f", decimals > 1 ? decimals : 1, value);
+    static const char zeros[] = "0000000000000000";
+    const ms_shortest s = ms_shortest_of(value);
+    const size_t n = (size_t)s.n;
+    if (s.exponent < -3 || s.exponent > 16) {
+        const int exponent = s.exponent - 1;
+        ms_buf_put(b, s.digits, 1);
+        if (n > 1) ms_buf_put_char(b, '.'), ms_buf_put(b, s.digits + 1, n - 1);
+        ms_buf_printf(b, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
+    } else if (s.exponent <= 0) {
+        ms_buf_put_text(b, "0.");
+        ms_buf_put(b, zeros, (size_t)-s.exponent);
+        ms_buf_put(b, s.digits, n);
     } else {
-        *e = 0;
-        ms_buf_printf(b, "%se%c%02d", text, exponent < 0 ? '-' : '+', abs(exponent));
+        const size_t n_whole = (size_t)s.exponent;
+        ms_buf_put(b, s.digits, n < n_whole ? n : n_whole);
+        if (n <= n_whole) ms_buf_put(b, zeros, n_whole - n), ms_buf_put(b, ".0", 2);
+        else ms_buf_put_char(b, '.'), ms_buf_put(b, s.digits + n_whole, n - n_whole);
     }
 }
 

@@ -29,7 +29,7 @@ static inline void ms_buf_put_str(ms_buf *b, ms_str s) { ms_buf_put(b, s.text, s
 static inline void ms_buf_put_text(ms_buf *b, const char *text) { ms_buf_put(b, text, strlen(text)); }
 static inline void ms_buf_put_char(ms_buf *b, char c) { ms_buf_put(b, &c, 1); }
 void ms_buf_printf(ms_buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void ms_buf_vprintf(ms_buf *b, const char *format, va_list args);
+void ms_buf_vprintf(ms_buf *b, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 
 /* The shortest decimal text that reads back as the same double, as Python's repr: 0.1, 1e-07, 1e+16, 3.0; nan, inf, -inf. */
 void ms_buf_put_f64(ms_buf *b, double value);

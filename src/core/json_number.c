@@ -91,7 +91,7 @@ static void read_decimal(decimal *d, const char *text, size_t n) {
     const bool negative = text[i] == '-';
     int64_t exponent = 0;
     for (i += text[i] == '-' || text[i] == '+'; i < n; i++)
-        if (exponent < (int64_t)1 << 60) exponent = exponent * 10 + (text[i] - '0');
+        if (exponent < INT64_MAX / 100) exponent = exponent * 10 + (text[i] - '0');
     d->exponent += negative ? -exponent : exponent;
 }
 

@@ -35,6 +35,7 @@ def json_():
     yield "numbers", b"[" + numbers.replace(b" ", b",") + b"]"
     yield "number_too_large", b"[1e400]"
     yield "number_long", b"[0." + b"0" * 300 + b"123456789" * 30 + b"e+320]"
+    yield "number_exponent_overflow", b"[0e9223372036854775807,10e-9223372036854775808,0.01e99999999999999999999]"
     yield "number_leading_zero", b"[01]"
     yield "number_no_fraction", b"[1.]"
     yield "strings", b'["","\\"\\\\\\/\\b\\f\\n\\r\\t","\\u00e9\\uD83C\\uDF89","caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x8e\x89","\\u0000"]'
