@@ -2,12 +2,14 @@
 #include "command.h"
 
 extern const ms_command ms_cmd_help;
+extern const ms_command ms_cmd_report;
 extern const ms_command ms_cmd_version;
 
 static const ms_command *const commands[] = {
     /* Look */
 
     /* Measure */
+    &ms_cmd_report,
 
     /* Help */
     &ms_cmd_help,
