@@ -172,7 +172,8 @@ static void put_head(page *p) {
 static void put_findings(page *p, ms_err *err) {
     put(p, "<h2 id=\"findings\">What stands out</h2>\n<ul class=\"find\">\n");
     if (p->d->n == 0) {
-        put(p, "<li class=\"warn\">No expert matrix was found; <a href=\"#names\">the names</a> below tell what was seen.</li>\n");
+        put(p,
+            "<li class=\"warn\">No expert matrix was found; <a href=\"#names\">the names</a> below tell what was seen.</li>\n");
         p->n_findings = 1;
     } else p->n_findings = ms_report_findings(p->d, p->b, err);
     if (p->n_findings == 0) put(p, "<li>Nothing stands out.</li>\n");
@@ -180,7 +181,8 @@ static void put_findings(page *p, ms_err *err) {
     if (p->d->n > 0) put(p, "<a href=\"#experts\">Experts</a><a href=\"#layers\">Layers</a>");
     if (p->d->n_schemes > 0) put(p, "<a href=\"#quantisation\">Quantisation</a><a href=\"#hardest\">Hardest experts</a>");
     if (p->d->n_deltas > 0) put(p, "<a href=\"#deltas\">Differences</a>");
-    put(p, "<a href=\"#names\">Names and index</a><a href=\"#warnings\">Warnings</a><a href=\"#made\">How it was made</a></nav>\n");
+    put(p, "<a href=\"#names\">Names and index</a><a href=\"#warnings\">Warnings</a><a href=\"#made\">How it was "
+           "made</a></nav>\n");
 }
 
 /* ---- chapters ---- */
@@ -190,12 +192,15 @@ static void begin_numbers(page *p, const char *summary) {
 }
 
 static void put_chooser(page *p, const char *id) {
-    ms_buf_printf(p->b, "<div class=\"controls\" data-needs-charts hidden><label>metric <select id=\"%s\"></select></label></div>\n", id);
+    ms_buf_printf(
+        p->b, "<div class=\"controls\" data-needs-charts hidden><label>metric <select id=\"%s\"></select></label></div>\n", id);
 }
 
 static void put_experts(page *p) {
-    put(p, "<h2 id=\"experts\">Every expert</h2>\n<p class=\"mute\">One cell an expert's matrix, layers down, experts right. One colour scale for all "
-           "panels; outlined cells lie more than four robust standard deviations from the median of their panel, hatched ones are not "
+    put(p, "<h2 id=\"experts\">Every expert</h2>\n<p class=\"mute\">One cell an expert's matrix, layers down, experts right. "
+           "One colour scale for all "
+           "panels; outlined cells lie more than four robust standard deviations from the median of their panel, hatched ones "
+           "are not "
            "there. Point at a cell for its number, click to keep it.</p>\n");
     if (p->charts) {
         put_chooser(p, "metric");
@@ -204,7 +209,8 @@ static void put_experts(page *p) {
     begin_numbers(p, "rms as numbers");
     if (p->d->n <= 4096) ms_report_put_grid(p->d, "rms", p->b);
     else put(p, "<p>Too many for a page: they stand in <code>data/matrix_stats</code> of the run.</p>\n");
-    put(p, "</details>\n<h2 id=\"layers\">From layer to layer</h2>\n<p class=\"mute\">How a layer's experts spread: dot for the median, bar for the "
+    put(p, "</details>\n<h2 id=\"layers\">From layer to layer</h2>\n<p class=\"mute\">How a layer's experts spread: dot for "
+           "the median, bar for the "
            "middle 90\xE2\x80\xAF%, line for all.</p>\n");
     if (p->charts) {
         put_chooser(p, "layermetric");
@@ -231,7 +237,8 @@ static void put_quantisation(page *p) {
 }
 
 static void put_deltas(page *p) {
-    put(p, "<h2 id=\"deltas\">Scheme against scheme</h2>\n<p class=\"mute\">Difference of the errors of two schemes for the same matrix; above "
+    put(p, "<h2 id=\"deltas\">Scheme against scheme</h2>\n<p class=\"mute\">Difference of the errors of two schemes for the "
+           "same matrix; above "
            "zero, the first one is worse.");
     if (p->charts) put(p, " The heat maps above show them by expert.");
     put(p, "</p>\n");
@@ -247,12 +254,14 @@ static void put_list(page *p, const ms_json_value *list, const char *what) {
         ms_html_text(p->b, ms_json_as_str(&list->array.items[i], MS_STR("?")));
         put(p, "</code></li>\n");
     }
-    if (list->array.n > MOST) ms_buf_printf(p->b, "<li>and %zu more, in <code>logs/index_report.json</code></li>\n", list->array.n - MOST);
+    if (list->array.n > MOST)
+        ms_buf_printf(p->b, "<li>and %zu more, in <code>logs/index_report.json</code></li>\n", list->array.n - MOST);
     put(p, "</ul>\n");
 }
 
 /* Rows of a table with the named text columns; at most `most` rows. */
-static void put_text_table(page *p, const ms_table *t, const char *const *columns, size_t n_columns, size_t most, const char *rest) {
+static void put_text_table(page *p, const ms_table *t, const char *const *columns, size_t n_columns, size_t most,
+                           const char *rest) {
     put(p, "<div class=\"scroll\"><table><thead><tr>");
     for (size_t c = 0; c < n_columns; c++) ms_buf_printf(p->b, "<th class=\"t\">%s</th>", columns[c]);
     put(p, "</tr></thead><tbody>\n");
@@ -270,12 +279,14 @@ static void put_text_table(page *p, const ms_table *t, const char *const *column
         put(p, "</tr>\n");
     }
     put(p, "</tbody></table></div>\n");
-    if (ms_table_n_rows(t) > most) ms_buf_printf(p->b, "<p class=\"mute\">%zu more in <code>%s</code>.</p>\n", ms_table_n_rows(t) - most, rest);
+    if (ms_table_n_rows(t) > most)
+        ms_buf_printf(p->b, "<p class=\"mute\">%zu more in <code>%s</code>.</p>\n", ms_table_n_rows(t) - most, rest);
 }
 
 static void put_names(page *p) {
     const ms_report_data *const d = p->d;
-    const ms_json_value *const index = ms_json_get(d->context, "index"), *const counts = ms_json_get(d->health, "extraction_summary");
+    const ms_json_value *const index = ms_json_get(d->context, "index"), *const counts =
+                                                                             ms_json_get(d->health, "extraction_summary");
     put(p, "<h2 id=\"names\">Names and index</h2>\n<p>");
     const int64_t by_family = ms_json_as_i64(ms_json_get(counts, "extracted_by_family"), 0);
     const int64_t by_rule = ms_json_as_i64(ms_json_get(counts, "extracted_by_rule"), 0);
@@ -335,7 +346,8 @@ static void put_warnings(page *p) {
         put(p, "</li>\n");
     }
     put(p, "</ul>\n");
-    if (p->n_warnings > 200) ms_buf_printf(p->b, "<p class=\"mute\">%zu more in <code>logs/warnings</code>.</p>\n", p->n_warnings - 200);
+    if (p->n_warnings > 200)
+        ms_buf_printf(p->b, "<p class=\"mute\">%zu more in <code>logs/warnings</code>.</p>\n", p->n_warnings - 200);
 }
 
 static void put_made(page *p) {
@@ -351,7 +363,8 @@ static void put_made(page *p) {
         bool in_context;
     } rows[] = {{"model", "model_path.resolved", true}, {"run", "run.run_dir", true}, {"collected", "generated_at", false}};
     for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
-        const ms_str value = ms_json_as_str(ms_json_path(rows[k].in_context ? d->context : d->health, rows[k].path), MS_STR_NONE);
+        const ms_str value =
+            ms_json_as_str(ms_json_path(rows[k].in_context ? d->context : d->health, rows[k].path), MS_STR_NONE);
         if (value.size == 0) continue;
         ms_buf_printf(p->b, "<dt>%s</dt><dd><code>", rows[k].label);
         ms_html_text(p->b, value);
@@ -366,7 +379,9 @@ static void put_made(page *p) {
     const int64_t seed = ms_json_as_i64(ms_json_path(d->config, "stats.sample_seed"), -1);
     const int64_t sample = ms_json_as_i64(ms_json_path(d->config, "stats.sample_per_matrix"), -1);
     if (seed >= 0 && sample >= 0)
-        ms_buf_printf(p->b, "<dt>sample</dt><dd>%lld weights a matrix for the sampled percentiles, seed %lld; all other statistics use every weight</dd>\n",
+        ms_buf_printf(p->b,
+                      "<dt>sample</dt><dd>%lld weights a matrix for the sampled percentiles, seed %lld; all other statistics "
+                      "use every weight</dd>\n",
                       (long long)sample, (long long)seed);
     put(p, "<dt>numbers</dt><dd>all of them in <code>data/</code> and <code>tables/</code> of the run, the settings in "
            "<code>analysis_config.json</code>, the log in <code>logs/</code></dd>\n</dl>\n");
@@ -395,19 +410,25 @@ static ms_status put_page(page *p, ms_err *err) {
     return p->b->failed ? ms_err_memory(err, "the report") : MS_OK;
 }
 
-ms_status ms_report_write(const char *run_folder, const char *out_path, const ms_report_options *options, ms_report_summary *summary,
-                          ms_err *err) {
+ms_status ms_report_write(const char *run_folder, const char *out_path, const ms_report_options *options,
+                          ms_report_summary *summary, ms_err *err) {
     static const ms_report_options none = {0};
     ms_report_data data;
     MS_TRY(ms_report_data_load(&data, run_folder, err));
     ms_buf html = {0};
-    page p = {.d = &data, .options = options ? options : &none, .b = &html, .scratch = ms_mem_alloc_array(data.n + 1, sizeof(double))};
+    page p = {.d = &data,
+              .options = options ? options : &none,
+              .b = &html,
+              .scratch = ms_mem_alloc_array(data.n + 1, sizeof(double))};
     p.charts = ms_embedded_report_js().size > 0 && !p.options->no_charts && data.n > 0;
     ms_status status = p.scratch ? put_page(&p, err) : ms_err_memory(err, "the report");
     if (status == MS_OK) status = ms_files_write(out_path, html.bytes, html.size, MS_FILES_NO_SYNC, err);
     if (status == MS_OK && summary)
-        *summary = (ms_report_summary){.n_matrices = data.n, .n_schemes = data.n_schemes, .n_findings = p.n_findings,
-                                       .n_warnings = p.n_warnings, .n_bytes = html.size};
+        *summary = (ms_report_summary){.n_matrices = data.n,
+                                       .n_schemes = data.n_schemes,
+                                       .n_findings = p.n_findings,
+                                       .n_warnings = p.n_warnings,
+                                       .n_bytes = html.size};
     ms_mem_free(p.scratch);
     ms_buf_free(&html);
     ms_report_data_free(&data);

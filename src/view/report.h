@@ -30,9 +30,9 @@ typedef struct ms_report_options {
     bool no_charts;      /* tables only, as a build without charts makes it */
 } ms_report_options;
 
-/* MS_ERR_NOT_FOUND when run_folder holds no run (no manifest.json, no data), MS_ERR_DAMAGED when a table cannot be read. The file is
- * written whole or not at all. options and summary may be NULL. */
-ms_status ms_report_write(const char *run_folder, const char *out_path, const ms_report_options *options, ms_report_summary *summary,
-                          ms_err *err);
+/* MS_ERR_NOT_FOUND when run_folder holds no run (no manifest.json, no data), MS_ERR_DAMAGED when a table cannot be read. The
+ * file is written whole or not at all. options and summary may be NULL. */
+ms_status ms_report_write(const char *run_folder, const char *out_path, const ms_report_options *options,
+                          ms_report_summary *summary, ms_err *err);
 
 #endif

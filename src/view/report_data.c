@@ -17,7 +17,10 @@ static const ms_report_metric known[] = {
     {.key = "p50_abs_exact", .label = "median |w|", .help = "exact median of the magnitudes"},
     {.key = "p99_abs_exact", .label = "p99 |w|", .help = "exact 99th percentile of the magnitudes", .is_pinned = true},
     {.key = "p999_abs_exact", .label = "p99.9 |w|", .help = "exact 99.9th percentile of the magnitudes"},
-    {.key = "outlier_max_over_mean", .label = "max / mean |w|", .help = "how far the largest weight stands out", .is_pinned = true},
+    {.key = "outlier_max_over_mean",
+     .label = "max / mean |w|",
+     .help = "how far the largest weight stands out",
+     .is_pinned = true},
     {.key = "outlier_p99_over_median", .label = "p99 / median |w|", .help = "weight of the tail"},
     {.key = "outlier_p999_over_median", .label = "p99.9 / median |w|", .help = "weight of the far tail"},
     {.key = "kurtosis", .label = "kurtosis", .help = "3 for normal weights, more for heavy tails", .is_pinned = true},
@@ -104,7 +107,8 @@ static ms_status collect_projs(ms_report_data *d, ms_err *err) {
     }
     if (d->projs && !short_of_memory) qsort(d->projs, d->n_projs, sizeof *d->projs, by_proj);
     for (size_t k = 0; d->projs && k < d->n_projs; k++) *ms_map_find(&seen, d->projs[k]) = k;
-    for (size_t i = 0; d->projs && !short_of_memory && i < d->n; i++) d->proj[i] = *ms_map_find(&seen, text_cell(d->stats, i, column));
+    for (size_t i = 0; d->projs && !short_of_memory && i < d->n; i++)
+        d->proj[i] = *ms_map_find(&seen, text_cell(d->stats, i, column));
     ms_map_free(&seen);
     return d->projs && !short_of_memory ? MS_OK : ms_err_memory(err, "the report");
 }
@@ -131,8 +135,10 @@ static ms_status collect_metrics(ms_report_data *d, ms_err *err) {
         const bool is_maximum = ms_str_ends_with(ms_str_of(name), MS_STR("_max_outlier"));
         const bool is_ratio = name[0] == 'g' && ms_str_ends_with(ms_str_of(name), MS_STR("_outlier"));
         if (!is_ratio || (d->n > LARGE_RUN && !is_maximum)) continue;
-        const ms_report_metric metric = {.key = name, .label = name,
-            .help = is_maximum ? "largest ratio of max to mean |w| in a group" : "high percentile of max to mean |w| in a group"};
+        const ms_report_metric metric = {.key = name,
+                                         .label = name,
+                                         .help = is_maximum ? "largest ratio of max to mean |w| in a group"
+                                                            : "high percentile of max to mean |w| in a group"};
         MS_TRY(add_metric(d, metric, err));
     }
     return MS_OK;
@@ -162,7 +168,8 @@ static ms_status collect_identity(ms_report_data *d, ms_err *err) {
 
 /* What names a matrix: file, derived tensor, layer and expert together. */
 static ms_str matrix_key(ms_arena *arena, const ms_table *t, size_t row) {
-    const ms_str file = text_cell(t, row, ms_table_find(t, "file")), derived = text_cell(t, row, ms_table_find(t, "derived_tensor"));
+    const ms_str file = text_cell(t, row, ms_table_find(t, "file")),
+                 derived = text_cell(t, row, ms_table_find(t, "derived_tensor"));
     const int64_t layer = whole(cell(t, row, ms_table_find(t, "layer")), -1);
     const int64_t expert = whole(cell(t, row, ms_table_find(t, "expert_id")), -1);
     return ms_arena_printf(arena, "%.*s\x1f%.*s\x1f%lld\x1f%lld", (int)file.size, file.size ? file.text : "", (int)derived.size,
@@ -172,10 +179,14 @@ static ms_str matrix_key(ms_arena *arena, const ms_table *t, size_t row) {
 static ms_status add_scheme(ms_report_data *d, size_t row, ms_err *err) {
     const ms_table *const t = d->quant;
     ms_report_scheme *const s = &d->schemes[d->n_schemes];
-    *s = (ms_report_scheme){.name = text_cell(t, row, ms_table_find(t, "scheme")), .mode = text_cell(t, row, ms_table_find(t, "mode")),
+    *s = (ms_report_scheme){.name = text_cell(t, row, ms_table_find(t, "scheme")),
+                            .mode = text_cell(t, row, ms_table_find(t, "mode")),
                             .bits = whole(cell(t, row, ms_table_find(t, "bits")), 0),
                             .group_size = whole(cell(t, row, ms_table_find(t, "group_size")), 0),
-                            .bits_per_weight = NAN, .fro = nan_column(d), .clip = nan_column(d), .zero = nan_column(d)};
+                            .bits_per_weight = NAN,
+                            .fro = nan_column(d),
+                            .clip = nan_column(d),
+                            .zero = nan_column(d)};
     if (!s->fro || !s->clip || !s->zero) return ms_err_memory(err, "the report");
     d->n_schemes++;
     return MS_OK;
@@ -270,9 +281,10 @@ static ms_status load(ms_report_data *d, ms_err *err) {
     const ms_json_value *const used = ms_json_get(d->health, "config_used");
     if (used && used->kind == MS_JSON_OBJECT) d->config = used;
     MS_TRY(load_table(&d->stats, d, "data/matrix_stats", err));
-    MS_FAIL_IF(!d->stats, MS_ERR_NOT_FOUND, err,
-               "%s: no run with results: data/matrix_stats.parquet or .csv is missing; run 'moescope collect --run-dir %s' first",
-               ms_str_shown(d->folder).text, ms_str_shown(d->folder).text);
+    MS_FAIL_IF(
+        !d->stats, MS_ERR_NOT_FOUND, err,
+        "%s: no run with results: data/matrix_stats.parquet or .csv is missing; run 'moescope collect --run-dir %s' first",
+        ms_str_shown(d->folder).text, ms_str_shown(d->folder).text);
     MS_TRY(load_table(&d->quant, d, "data/quant_sim", err));
     MS_TRY(load_table(&d->inventory, d, "data/tensor_inventory", err));
     MS_TRY(load_table(&d->unmatched, d, "data/unmatched_tensors", err));
@@ -331,10 +343,12 @@ static size_t gather(const ms_report_data *d, const double *values, int proj, in
 ms_spread ms_report_spread(const ms_report_data *data, const double *values, int proj, int64_t layer, double *scratch) {
     const size_t n = gather(data, values, proj, layer, scratch);
     if (n == 0) return (ms_spread){0, NAN, NAN, NAN, NAN, NAN};
-    return (ms_spread){n, scratch[0], quantile(scratch, n, 0.05), quantile(scratch, n, 0.5), quantile(scratch, n, 0.95), scratch[n - 1]};
+    return (ms_spread){
+        n, scratch[0], quantile(scratch, n, 0.05), quantile(scratch, n, 0.5), quantile(scratch, n, 0.95), scratch[n - 1]};
 }
 
-size_t ms_report_outliers(const ms_report_data *data, const double *values, double limit, unsigned char *flags, double *scratch) {
+size_t ms_report_outliers(const ms_report_data *data, const double *values, double limit, unsigned char *flags,
+                          double *scratch) {
     size_t n_found = 0;
     memset(flags, 0, data->n);
     for (size_t proj = 0; proj < data->n_projs; proj++) {

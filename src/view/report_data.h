@@ -69,15 +69,17 @@ const ms_report_metric *ms_report_data_metric(const ms_report_data *data, const 
 /* ---- small statistics over the matrices ---- */
 
 typedef struct ms_spread {
-    size_t n; /* values that are numbers */
+    size_t n;                           /* values that are numbers */
     double low, p05, median, p95, high; /* NaN when n is 0 */
 } ms_spread;
 
-/* Of values[i] over the matrices of a projection (or MS_REPORT_ALL_PROJS) and a layer (or MS_REPORT_ALL_LAYERS). scratch: [n]. */
+/* Of values[i] over the matrices of a projection (or MS_REPORT_ALL_PROJS) and a layer (or MS_REPORT_ALL_LAYERS). scratch: [n].
+ */
 ms_spread ms_report_spread(const ms_report_data *data, const double *values, int proj, int64_t layer, double *scratch);
 
-/* flags[i] = 1 where values[i] lies more than `limit` robust deviations (1.4826 MAD) from the median of its projection; projections of
- * fewer than 8 matrices have none. Returns how many. scratch: [n]. */
-size_t ms_report_outliers(const ms_report_data *data, const double *values, double limit, unsigned char *flags, double *scratch);
+/* flags[i] = 1 where values[i] lies more than `limit` robust deviations (1.4826 MAD) from the median of its projection;
+ * projections of fewer than 8 matrices have none. Returns how many. scratch: [n]. */
+size_t ms_report_outliers(const ms_report_data *data, const double *values, double limit, unsigned char *flags,
+                          double *scratch);
 
 #endif

@@ -40,12 +40,14 @@ static size_t largest(const ms_report_data *d, const double *values) {
 /* ---- what needs attention ---- */
 
 static void say_not_finite(sentences *s) {
-    const ms_report_metric *const nan = ms_report_data_metric(s->d, "nan_count"), *const inf = ms_report_data_metric(s->d, "inf_count");
+    const ms_report_metric *const nan = ms_report_data_metric(s->d, "nan_count"), *const inf =
+                                                                                      ms_report_data_metric(s->d, "inf_count");
     double n_values = 0;
     int64_t n_matrices = 0;
     size_t first = SIZE_MAX;
     for (size_t i = 0; i < s->d->n; i++) {
-        const double here = (nan && isfinite(nan->values[i]) ? nan->values[i] : 0) + (inf && isfinite(inf->values[i]) ? inf->values[i] : 0);
+        const double here =
+            (nan && isfinite(nan->values[i]) ? nan->values[i] : 0) + (inf && isfinite(inf->values[i]) ? inf->values[i] : 0);
         if (here > 0 && first == SIZE_MAX) first = i;
         n_values += here, n_matrices += here > 0;
     }
@@ -104,7 +106,8 @@ static void say_index(sentences *s) {
         {"missing_shards", "shard that the index names is missing", "shards that the index names are missing"},
         {"missing_tensors", "tensor that the index names is in no shard", "tensors that the index names are in no shard"},
         {"extra_tensors", "tensor is in a shard but not in the index", "tensors are in the shards but not in the index"},
-        {"extra_safetensors_files_on_disk", "safetensors file lies beside the model unused", "safetensors files lie beside the model unused"},
+        {"extra_safetensors_files_on_disk", "safetensors file lies beside the model unused",
+         "safetensors files lie beside the model unused"},
     };
     bool any = false;
     for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
@@ -153,8 +156,7 @@ static void put_scheme(ms_buf *b, const ms_report_scheme *scheme) {
     ms_html_text(b, scheme->name);
     if (isnan(scheme->bits_per_weight)) return;
     ms_buf_put_text(b, " (");
-    ms_html_number(b, scheme->bits_per_weight);
-    ms_buf_put_text(b, " bits a weight)");
+    ms_buf_printf(b, "%.4g bits a weight)", scheme->bits_per_weight);
 }
 
 /* The two smallest schemes against each other. */
@@ -162,7 +164,8 @@ static void say_schemes(sentences *s) {
     const ms_report_data *const d = s->d;
     const ms_report_scheme *with[2] = {NULL, NULL};
     for (size_t k = 0, n = 0; k < d->n_schemes && n < 2; k++)
-        if (ms_report_spread(d, d->schemes[k].fro, MS_REPORT_ALL_PROJS, MS_REPORT_ALL_LAYERS, s->scratch).n > 0) with[n++] = &d->schemes[k];
+        if (ms_report_spread(d, d->schemes[k].fro, MS_REPORT_ALL_PROJS, MS_REPORT_ALL_LAYERS, s->scratch).n > 0)
+            with[n++] = &d->schemes[k];
     if (!with[0]) return;
     const double first = ms_report_spread(d, with[0]->fro, MS_REPORT_ALL_PROJS, MS_REPORT_ALL_LAYERS, s->scratch).median;
     begin(s, false, "quantisation");
@@ -173,10 +176,10 @@ static void say_schemes(sentences *s) {
     ms_buf_put_text(s->html, " of the weights' norm in the median matrix");
     if (with[1]) {
         const double second = ms_report_spread(d, with[1]->fro, MS_REPORT_ALL_PROJS, MS_REPORT_ALL_LAYERS, s->scratch).median;
-        int64_t n_both = 0, n_worse = 0;
+        int64_t n_both = 0, n_worse = 0, n_better = 0;
         for (size_t i = 0; i < d->n; i++) {
             if (!isfinite(with[0]->fro[i]) || !isfinite(with[1]->fro[i])) continue;
-            n_both++, n_worse += with[0]->fro[i] > with[1]->fro[i];
+            n_both++, n_worse += with[0]->fro[i] > with[1]->fro[i], n_better += with[0]->fro[i] < with[1]->fro[i];
         }
         ms_buf_put_text(s->html, ", ");
         put_scheme(s->html, with[1]);
@@ -185,9 +188,9 @@ static void say_schemes(sentences *s) {
         if (second > 0 && n_both > 0) {
             ms_buf_put_text(s->html, ": ");
             ms_html_number(s->html, first > second ? first / second : second / first);
-            ms_buf_printf(s->html, " times as %s, and the %s is the worse one in ", first > second ? "much for the former" : "much for the latter",
-                          first > second ? "former" : "latter");
-            const int64_t n = first > second ? n_worse : n_both - n_worse;
+            ms_buf_put_text(s->html, first > second ? " times as much for the first, which is worse in "
+                                                    : " times as much for the second, which is worse in ");
+            const int64_t n = first > second ? n_worse : n_better;
             if (n == n_both) ms_buf_put_text(s->html, n_both == 1 ? "the one matrix" : "every matrix");
             else {
                 ms_html_count(s->html, n);
@@ -304,7 +307,8 @@ static void say_layers(sentences *s) {
     }
     if (low_layer == high_layer || !(low > 0) || !(proj_low > 0) || d->n_projs < 2) return;
     begin(s, false, "layers");
-    ms_buf_put_text(s->html, high / low > proj_high / proj_low ? "Layers differ more than projections" : "Projections differ more than layers");
+    ms_buf_put_text(s->html, high / low > proj_high / proj_low ? "Layers differ more than projections"
+                                                               : "Projections differ more than layers");
     end_link(s);
     ms_buf_put_text(s->html, ": the median rms of a layer runs from ");
     ms_html_number(s->html, low);
@@ -319,7 +323,10 @@ static void say_layers(sentences *s) {
 }
 
 size_t ms_report_findings(const ms_report_data *data, ms_buf *html, ms_err *err) {
-    sentences s = {.d = data, .html = html, .scratch = ms_mem_alloc_array(data->n + 1, sizeof(double)), .flags = ms_mem_alloc(data->n + 1)};
+    sentences s = {.d = data,
+                   .html = html,
+                   .scratch = ms_mem_alloc_array(data->n + 1, sizeof(double)),
+                   .flags = ms_mem_alloc(data->n + 1)};
     if (s.scratch && s.flags) {
         say_not_finite(&s);
         say_dead(&s);

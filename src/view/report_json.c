@@ -58,7 +58,8 @@ void ms_report_put_json(const ms_report_data *d, ms_buf *b) {
         put_text(b, ms_str_of(m->label));
         ms_buf_put_text(b, ",\"help\":");
         put_text(b, ms_str_of(m->help));
-        ms_buf_printf(b, ",\"signed\":%s,\"pinned\":%s,\"values\":", m->is_signed ? "true" : "false", m->is_pinned ? "true" : "false");
+        ms_buf_printf(b, ",\"signed\":%s,\"pinned\":%s,\"values\":", m->is_signed ? "true" : "false",
+                      m->is_pinned ? "true" : "false");
         put_values(b, m->values, d->n);
         ms_buf_put_char(b, '}');
     }

@@ -59,7 +59,8 @@ void ms_report_put_layers(const ms_report_data *d, const char *key, double *scra
     ms_buf_put_text(b, "</tbody></table></div>\n");
 }
 
-static void put_grid_row(const ms_report_data *d, const double *values, size_t proj, int64_t layer, int64_t n_experts, ms_buf *b) {
+static void put_grid_row(const ms_report_data *d, const double *values, size_t proj, int64_t layer, int64_t n_experts,
+                         ms_buf *b) {
     ms_buf_printf(b, "<tr><td>%lld</td>", (long long)layer);
     for (int64_t expert = 0; expert < n_experts; expert++) {
         double value = NAN;
@@ -92,7 +93,8 @@ void ms_report_put_grid(const ms_report_data *d, const char *key, ms_buf *b) {
     }
 }
 
-static void cell_share_of_groups(ms_buf *b, const ms_report_data *d, const ms_report_scheme *s, const double *groups, size_t proj) {
+static void cell_share_of_groups(ms_buf *b, const ms_report_data *d, const ms_report_scheme *s, const double *groups,
+                                 size_t proj) {
     double n = 0, of = 0;
     for (size_t i = 0; i < d->n; i++) {
         if (d->proj[i] != proj || !isfinite(groups[i]) || s->group_size <= 0) continue;
@@ -103,17 +105,21 @@ static void cell_share_of_groups(ms_buf *b, const ms_report_data *d, const ms_re
 }
 
 void ms_report_put_schemes(const ms_report_data *d, double *scratch, ms_buf *b) {
-    ms_buf_put_text(b, "<div class=\"scroll\"><table><caption>Relative Frobenius error, share of the weights' norm</caption><thead><tr>"
-                       "<th class=\"t\">scheme</th><th>bits a weight</th><th class=\"t\">projection</th><th>median</th><th>5 %</th>"
-                       "<th>95 %</th><th>worst</th><th>groups clipped</th><th>groups zeroed</th></tr></thead><tbody>\n");
+    ms_buf_put_text(
+        b, "<div class=\"scroll\"><table><caption>Relative Frobenius error, share of the weights' norm</caption><thead><tr>"
+           "<th class=\"t\">scheme</th><th>bits a weight</th><th class=\"t\">projection</th><th>median</th><th>5 %</th>"
+           "<th>95 %</th><th>worst</th><th>groups clipped</th><th>groups zeroed</th></tr></thead><tbody>\n");
     for (size_t k = 0; k < d->n_schemes; k++)
         for (size_t p = 0; p < d->n_projs; p++) {
             const ms_report_scheme *const s = &d->schemes[k];
             const ms_spread spread = ms_report_spread(d, s->fro, (int)p, MS_REPORT_ALL_LAYERS, scratch);
             if (spread.n == 0) continue;
             ms_buf_put_text(b, "<tr>");
-            cell_text(b, s->name), cell_number(b, s->bits_per_weight), cell_text(b, d->projs[p]);
-            cell_percent(b, spread.median), cell_percent(b, spread.p05), cell_percent(b, spread.p95), cell_percent(b, spread.high);
+            cell_text(b, s->name);
+            ms_buf_printf(b, "<td>%.4g</td>", s->bits_per_weight);
+            cell_text(b, d->projs[p]);
+            cell_percent(b, spread.median), cell_percent(b, spread.p05), cell_percent(b, spread.p95),
+                cell_percent(b, spread.high);
             cell_share_of_groups(b, d, s, s->clip, p), cell_share_of_groups(b, d, s, s->zero, p);
             ms_buf_put_text(b, "</tr>\n");
         }
@@ -161,8 +167,10 @@ void ms_report_put_hardest(const ms_report_data *d, ms_buf *b) {
 }
 
 void ms_report_put_deltas(const ms_report_data *d, double *scratch, ms_buf *b) {
-    ms_buf_put_text(b, "<div class=\"scroll\"><table><thead><tr><th class=\"t\">difference</th><th class=\"t\">projection</th><th>median</th>"
-                       "<th>smallest</th><th>largest</th><th>matrices above zero</th></tr></thead><tbody>\n");
+    ms_buf_put_text(
+        b,
+        "<div class=\"scroll\"><table><thead><tr><th class=\"t\">difference</th><th class=\"t\">projection</th><th>median</th>"
+        "<th>smallest</th><th>largest</th><th>matrices above zero</th></tr></thead><tbody>\n");
     for (size_t k = 0; k < d->n_deltas; k++)
         for (size_t p = 0; p < d->n_projs; p++) {
             const ms_report_delta *const delta = &d->deltas[k];

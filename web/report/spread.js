@@ -59,7 +59,7 @@ export function schemesByProjection(holder) {
     ...base(), width, height: 40 + rows.length * 22 + data.schemes.length * 12, marginLeft: 84, marginRight: 30, marginTop: 24, marginBottom: 36,
     fy: {label: null, domain: [...new Set(rows.map((r) => r.scheme))], axis: null, padding: 0.25},
     y: {label: null, domain: projections, tickSize: 0},
-    x: {label: "relative Frobenius error, share of the weights' norm", labelAnchor: "center", labelArrow: "none", domain: [0, Math.max(...rows.map((r) => r.high)) * 1.05], grid: true, tickFormat: percent, ticks: 6},
+    x: {label: "relative Frobenius error, share of the weights' norm", labelAnchor: "center", labelArrow: "none", domain: [0, Math.max(...rows.map((r) => r.high)) * 1.05], grid: true, tickFormat: percent, ticks: Math.max(2, Math.min(6, Math.floor((width - 114) / 90)))},
     marks: [
       Plot.text([...new Set(rows.map((r) => r.scheme))], {fy: (d) => d, text: (d) => d, frameAnchor: "top-left", dx: -80, dy: -13, textAnchor: "start", fontWeight: 600}),
       Plot.ruleY(rows, {fy: "scheme", y: "proj", x1: "low", x2: "high", stroke: css("--mute")}),
@@ -85,7 +85,7 @@ export function schemesByLayer(holder) {
   const width = Math.min(holder.clientWidth || 700, 820);
   const last = data.schemes.map((s) => rows.filter((r) => r.scheme === s.name).at(-1)).filter(Boolean);
   holder.replaceChildren(Plot.plot({
-    ...base(), width, height: 300, marginLeft: 58, marginRight: 130, marginBottom: 36,
+    ...base(), width, height: 300, marginLeft: 58, marginRight: 120, marginBottom: 36,
     x: {label: "layer", labelAnchor: "center", labelArrow: "none", tickFormat: (v) => (Number.isInteger(v) ? String(v) : ""), ticks: Math.min(layers.length, 16)},
     y: {label: null, tickFormat: percent, grid: true, zero: true, ticks: 6},
     marks: [
