@@ -163,8 +163,10 @@ static int run_command(ms_cli *cli, int argc, char *const *argv) {
     cli->args.tables[0] = cli->command->options;
     cli->args.tables[1] = cli->common;
     cli->args.positionals = cli->command->positionals;
-    if (ms_args_parse(&cli->args, argc, argv, &err) != MS_OK)
-        return err.status == MS_ERR_USAGE ? usage(cli->command->name, &err) : complain(cli->command->name, err.status, &err);
+    const ms_status parsed = ms_args_parse(&cli->args, argc, argv, &err);
+    if (parsed == MS_ERR_USAGE) return usage(cli->command->name, &err);
+    if (parsed != MS_OK) return complain(cli->command->name, parsed, &err);
+
     read_common_options(cli);
     if (ms_args_given(&cli->args, "help") || ms_args_given(&cli->args, "help-json"))
         return complain(cli->command->name, show_help(cli, &err), &err);

@@ -1,6 +1,10 @@
 /* moescope help: all commands, or one in full; as text, JSON or man page. */
 #include "cli.h"
 #include "help.h"
+#include "manpage.h"
+
+#include <errno.h>
+#include <stdio.h>
 
 /* The command that the arguments name; MS_OK and NULL for none. */
 static ms_status named_command(const ms_cli *cli, const ms_command **out, ms_err *err) {
@@ -17,12 +21,42 @@ static ms_status named_command(const ms_cli *cli, const ms_command **out, ms_err
     return MS_OK;
 }
 
+static ms_status write_page(const ms_command_set *set, const ms_command *command, const char *folder, ms_err *err) {
+    char path[1024], name[64];
+    ms_manpage_name(name, command);
+    const int n = snprintf(path, sizeof path, "%s/%s", folder, name);
+    MS_FAIL_IF(n >= (int)sizeof path, MS_ERR_USAGE, err, "the name of the folder is too long");
+    ms_buf page = {0};
+    ms_manpage(&page, set, command);
+    if (page.failed) {
+        ms_buf_free(&page);
+        return ms_err_memory(err, "a man page");
+    }
+    errno = 0;
+    FILE *const file = fopen(path, "w");
+    bool good = file && fwrite(page.bytes, 1, page.size, file) == page.size;
+    if (file && fclose(file) != 0) good = false;
+    ms_buf_free(&page);
+    MS_FAIL_IF(!good, MS_ERR_IO, err, "%s: cannot write: %s", ms_str_shown(ms_str_of(path)).text, strerror(errno));
+    return MS_OK;
+}
+
+static ms_status write_pages(const ms_command_set *set, const char *folder, ms_err *err) {
+    MS_TRY(write_page(set, NULL, folder, err));
+    for (const ms_command *const *c = set->commands; *c; c++)
+        if (!(*c)->hidden) MS_TRY(write_page(set, *c, folder, err));
+    return MS_OK;
+}
+
 static ms_status run(ms_cli *cli, ms_err *err) {
     const ms_command *command;
     MS_TRY(named_command(cli, &command, err));
+    const char *const folder = ms_args_text(&cli->args, "man-folder");
+    if (folder) return write_pages(cli->set, folder, err);
     const ms_help_look look = {.columns = cli->columns, .color = cli->color};
     ms_buf text = {0};
     if (cli->format == MS_FORMAT_JSON) ms_help_json(&text, cli->set, command);
+    else if (ms_args_flag(&cli->args, "man")) ms_manpage(&text, cli->set, command);
     else if (command) ms_help_long(&text, command, &look);
     else ms_help_overview(&text, cli->set, &look);
     return ms_cli_put_and_free(cli, &text, "the help", err);
@@ -33,9 +67,21 @@ static const ms_positional positionals[] = {
     {0},
 };
 
+static const ms_opt options[] = {
+    {.name = "man", .help = "write the man page (mdoc)"},
+    {.name = "man-folder",
+     .kind = MS_OPT_PATH,
+     .value = "FOLDER",
+     .hidden = true,
+     .complete = MS_COMPLETE_FOLDER,
+     .help = "write all man pages into FOLDER"},
+    {0},
+};
+
 static const ms_example examples[] = {
     {"help", "all commands"},
     {"help version", "one command, with examples"},
+    {"help --man version | man -l -", "its man page"},
     {0},
 };
 
@@ -45,6 +91,7 @@ const ms_command ms_cmd_help = {
     .summary = "all commands, or one in full",
     .examples = examples,
     .positionals = positionals,
+    .options = options,
     .takes = MS_TAKES_JSON,
     .run = run,
 };

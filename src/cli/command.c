@@ -7,6 +7,31 @@
 #include "str.h"
 #include "suggest.h"
 
+const ms_exit_code ms_exit_codes[] = {
+    {0, "Done."},
+    {1, "Done, and something was found: a difference, a finding, a threshold passed."},
+    {2, "The command line or a configuration is wrong."},
+    {3, "Input is damaged: it breaks the rules of its own format."},
+    {4, "Input is valid, but not supported."},
+    {5, "A file or folder is missing."},
+    {6, "Reading or writing failed."},
+    {7, "Memory ran out."},
+    {8, "The network failed."},
+    {9, "Some of the work is done and written, the rest is not."},
+    {130, "Interrupted."},
+    {0},
+};
+
+const ms_variable ms_variables[] = {
+    {"NO_COLOR", "When set and not empty: no colour, unless --color=always."},
+    {"CLICOLOR_FORCE", "When set and neither empty nor 0: colour, whether on a terminal or not."},
+    {"TERM", "No colour when it is dumb or not set."},
+    {"COLUMNS", "The width for which text is laid out, instead of the terminal's own."},
+    {"LC_ALL, LC_CTYPE, LANG", "Block characters are used when the encoding is UTF-8."},
+    {"MOESCOPE_ISA", "Which kernels to use: scalar, avx2 or avx512, as far as the processor has them."},
+    {0},
+};
+
 /* Letters in the first word of a command's name. */
 static size_t group_size(const ms_command *command) { return strcspn(command->name, " "); }
 

@@ -62,6 +62,18 @@ extern const ms_command_set ms_commands;
 /* The command that argv begins with, and how many words its name has; NULL and a message (unknown, nearest spelling). */
 const ms_command *ms_command_find(const ms_command_set *set, int argc, char *const *argv, int *n_words, ms_err *err);
 
+/* What the exit codes mean (frozen: scripts rely on them), and the environment variables we look at. End with NULL. */
+typedef struct ms_exit_code {
+    int code;
+    const char *meaning;
+} ms_exit_code;
+extern const ms_exit_code ms_exit_codes[];
+
+typedef struct ms_variable {
+    const char *name, *meaning;
+} ms_variable;
+extern const ms_variable ms_variables[];
+
 /* The options that the command shares with others, ended by {0}. */
 enum { MS_COMMON_MAX = 12 };
 void ms_command_common(const ms_command *command, ms_opt out[static MS_COMMON_MAX]);

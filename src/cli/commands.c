@@ -1,6 +1,7 @@
 /* The commands in the order in which the overview shows them. A new one: cmd_NAME.c, and a line in each of the two lists. */
 #include "command.h"
 
+extern const ms_command ms_cmd_completion;
 extern const ms_command ms_cmd_help;
 extern const ms_command ms_cmd_report;
 extern const ms_command ms_cmd_version;
@@ -13,6 +14,7 @@ static const ms_command *const commands[] = {
 
     /* Help */
     &ms_cmd_help,
+    &ms_cmd_completion,
     &ms_cmd_version,
     NULL,
 };

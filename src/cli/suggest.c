@@ -36,7 +36,7 @@ const char *ms_suggest(const char *typed, const char *const *words, size_t n) {
         const size_t n_word = strlen(words[i]), longer = n_word > n_typed ? n_word : n_typed;
         const bool begins = n_typed >= 3 && n_word > n_typed && strncmp(typed, words[i], n_typed) == 0;
         if (begins) distance = 1; /* an abbreviation: as good as one wrong letter */
-        else if (distance > least((int)(longer + 2) / 3, (int)longer - 1)) continue;
+        else if (distance > least(longer < 6 ? 1 : (int)longer / 3, (int)longer - 1)) continue;
         if (distance < best_distance) best = words[i], best_distance = distance;
     }
     return best;

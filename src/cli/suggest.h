@@ -11,8 +11,8 @@
 /* Letters changed, left out, put in, or swapped with their neighbour, to get from a to b; 99 when longer than 63 bytes. */
 int ms_suggest_distance(const char *a, const char *b);
 
-/* The closest of words: [n], NULLs are passed over. At most a third of the letters may differ, or one word begins with the
- * other; the first of equals wins. Borrowed from words. */
+/* The closest of words: [n], NULLs are passed over. At most a third of the letters may differ (or one), or one word begins with
+ * the other; the first of equals wins. Borrowed from words. */
 const char *ms_suggest(const char *typed, const char *const *words, size_t n);
 
 #endif
