@@ -3,6 +3,7 @@
 
 extern const ms_command ms_cmd_completion;
 extern const ms_command ms_cmd_help;
+extern const ms_command ms_cmd_init;
 extern const ms_command ms_cmd_report;
 extern const ms_command ms_cmd_version;
 
@@ -10,6 +11,7 @@ static const ms_command *const commands[] = {
     /* Look */
 
     /* Measure */
+    &ms_cmd_init,
     &ms_cmd_report,
 
     /* Help */

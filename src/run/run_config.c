@@ -1,11 +1,10 @@
 #include "run_config.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 
+#include "files.h"
 #include "mem.h"
-#include "source.h"
 
 enum { CONFIG_MAX_BYTES = 64 << 20, CONFIG_MAX_ITEMS = 10000 /* of a list whose items are compared with each other */ };
 
@@ -494,21 +493,13 @@ ms_status ms_run_config_parse(ms_run_config *out, const char *text, size_t n, co
 
 ms_status ms_run_config_read(ms_run_config *out, const char *path, const char *model_path_override, ms_err *err) {
     *out = (ms_run_config){0};
-    ms_source *source = NULL;
-    const ms_status opened = ms_source_open_file(&source, path, err);
-    if (opened == MS_ERR_NOT_FOUND)
-        return ms_err_set(err, MS_ERR_NOT_FOUND, "Missing config: %s (run 'moescope init' first)", path);
-    MS_TRY(opened);
-    ms_scratch scratch = {0};
-    const void *bytes = "";
-    ms_status status = source->size > CONFIG_MAX_BYTES
-                           ? ms_err_set(err, MS_ERR_USAGE, "%s: %llu bytes, a configuration has at most %d", path,
-                                        (unsigned long long)source->size, CONFIG_MAX_BYTES)
-                           : MS_OK;
-    if (status == MS_OK && source->size > 0) status = ms_source_view(source, 0, (size_t)source->size, &scratch, &bytes, err);
-    if (status == MS_OK) status = ms_run_config_parse(out, bytes, (size_t)source->size, path, model_path_override, err);
-    ms_scratch_free(&scratch);
-    ms_source_close(source);
+    ms_buf text = {0};
+    ms_status status = ms_files_exists(path)
+                           ? ms_files_read(&text, path, CONFIG_MAX_BYTES, err)
+                           : ms_err_set(err, MS_ERR_NOT_FOUND, "Missing config: %s (run 'moescope init' first)", path);
+    if (status == MS_OK)
+        status = ms_run_config_parse(out, text.bytes ? text.bytes : "", text.size, path, model_path_override, err);
+    ms_buf_free(&text);
     return status;
 }
 
