@@ -91,7 +91,7 @@ ms_human ms_human_number(double value) {
 ms_human ms_human_percent(double share) {
     ms_human out;
     if (!isfinite(share)) return not_finite(share);
-    if (fabs(share) < 1e12) snprintf(out.text, sizeof out.text, "%.2f %%", share * 100 == 0 ? 0.0 : share * 100);
+    if (fabs(share) < 1e8) snprintf(out.text, sizeof out.text, "%.2f %%", share * 100 == 0 ? 0.0 : share * 100);
     else snprintf(out.text, sizeof out.text, "%.3e %%", share * 100);
     return out;
 }
