@@ -25,13 +25,13 @@ typedef struct ms_index_entry {
 
 typedef struct ms_index {
     ms_arena arena;
-    ms_index_entry *entries; /* [n_entries], in file order; owned */
+    ms_index_entry *entries; /* [n_entries], in file order, a repeated tensor appears again; owned */
     size_t n_entries;
     ms_str *shards; /* [n_shards], distinct, sorted by bytes; owned by the arena */
     size_t n_shards;
     const ms_json_value *metadata; /* an object, or NULL */
     bool has_total_size;
-    uint64_t total_size; /* metadata.total_size when it is an integer or digits in a text */
+    uint64_t total_size; /* metadata.total_size when it is an integer of 0 or more, or such in a text */
 } ms_index;
 
 /* text: [n] the whole file; must outlive the index. MS_ERR_DAMAGED with the reason. */
