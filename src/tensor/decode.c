@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "ggml_block.h"
 #include "half.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "stored elements are read as they lie: little-endian machines only");
@@ -75,8 +76,34 @@ static decode_run *const decoders[MS_DTYPE_COUNT] = {
     [MS_DTYPE_U64] = decode_u64,
 };
 
+/* Elements of a block type: whole blocks straight to out, the ends through a block of their own. */
+static void decode_blocks(ms_dtype dtype, const uint8_t *bytes, size_t first, size_t n, float *out) {
+    const size_t block = ms_dtype_info_of(dtype)->block, block_bytes = ms_dtype_info_of(dtype)->block_bytes;
+    float whole[MS_DTYPE_MOST_BLOCK];
+    while (n > 0) {
+        const uint8_t *const p = bytes + first / block * block_bytes;
+        const size_t skip = first % block;
+        size_t taken;
+        if (skip == 0 && n >= block) {
+            taken = n - n % block;
+            ms_ggml_blocks_decode(dtype, p, taken / block, out);
+        } else {
+            taken = block - skip < n ? block - skip : n;
+            ms_ggml_blocks_decode(dtype, p, 1, whole);
+            memcpy(out, whole + skip, taken * sizeof *out);
+        }
+        first += taken, n -= taken, out += taken;
+    }
+}
+
 ms_status ms_decode_f32_strided(ms_dtype dtype, const void *bytes, size_t first, size_t stride, size_t n, float *out,
                                 ms_err *err) {
+    if (ms_dtype_info_of(dtype)->block) {
+        if (stride == 1) decode_blocks(dtype, bytes, first, n, out);
+        else
+            for (size_t i = 0; i < n; i++) decode_blocks(dtype, bytes, first + i * stride, 1, out + i);
+        return MS_OK;
+    }
     decode_run *const run = (unsigned)dtype < MS_DTYPE_COUNT ? decoders[dtype] : NULL;
     MS_FAIL_IF(!run, MS_ERR_UNSUPPORTED, err, "elements of type %s cannot be decoded: their meaning is not defined",
                ms_dtype_info_of(dtype)->name);
