@@ -56,7 +56,7 @@ static ms_safetensors_tensor random_tensor(ms_gen *g, ms_arena *arena, size_t i)
     t.shape = shape;
     uint64_t n_bytes;
     do {
-        t.dtype = (ms_dtype)(1 + gen_below(g, MS_DTYPE_COUNT - 1));
+        t.dtype = (ms_dtype)(1 + gen_below(g, MS_DTYPE_GGML_FIRST - 1));
         for (uint32_t k = 0; k < t.rank; k++) shape[k] = gen_below(g, 7);
     } while (!ms_safetensors_size(&t, &n_bytes));
     t.name = ms_arena_printf(arena, "%s%zu", odd[gen_below(g, sizeof odd / sizeof *odd)], i);
