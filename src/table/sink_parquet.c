@@ -34,10 +34,11 @@ ms_status ms_table_from_parquet(ms_table **out, const char *path, const ms_colum
 #else
 
 #include <carquet/carquet.h>
+#include <errno.h>
 #include <math.h>
 
+#include "files.h"
 #include "mem.h"
-#include "replace.h"
 #include "vec.h"
 
 enum { GROUP_ROWS = 65536, BATCH = 65536, LIST_DEPTH = 3 };
@@ -195,19 +196,33 @@ static carquet_status_t write_stream(const ms_table *table, FILE *stream, carque
     return code;
 }
 
+/* Into `temporary`; messages speak of `path`. The library writes to a stream of ours, so that every failing write is seen. */
+static ms_status write_file(const ms_table *table, const char *temporary, const char *path, carquet_compression_t codec,
+                            ms_err *err) {
+    FILE *const stream = fopen(temporary, "wb");
+    if (!stream) return ms_files_error(err, errno, path, "write");
+    errno = 0;
+    const carquet_status_t code = write_stream(table, stream, codec);
+    const bool failed = ferror(stream) != 0;
+    const int reason = fclose(stream) != 0 || failed || code == CARQUET_ERROR_FILE_WRITE ? (errno ? errno : EIO) : 0;
+    if (reason) return ms_files_error(err, reason, path, "write");
+    MS_FAIL_IF(code != CARQUET_OK, status_of(code), err, "%s: cannot write Parquet: %s", ms_str_shown(ms_str_of(path)).text,
+               carquet_status_string(code));
+    return MS_OK;
+}
+
 ms_status ms_table_write_parquet(const ms_table *table, const char *path, const char *compression, ms_err *err) {
     carquet_compression_t codec;
     MS_FAIL_IF(!find_codec(compression, &codec), MS_ERR_UNSUPPORTED, err,
                "unknown Parquet compression '%s': zstd, snappy, gzip, lz4 and none are there",
                ms_str_shown(ms_str_of(compression)).text);
     MS_FAIL_IF(table->n_columns == 0, MS_ERR_UNSUPPORTED, err, "a table without columns cannot be Parquet");
-    ms_replace file;
-    MS_TRY(ms_replace_begin(&file, path, err));
-    const carquet_status_t code = write_stream(table, file.stream, codec);
-    if (code == CARQUET_OK) return ms_replace_commit(&file, err);
-    ms_replace_abandon(&file);
-    return ms_err_set(err, status_of(code), "%s: cannot write: %s", ms_str_shown(ms_str_of(path)).text,
-                      carquet_status_string(code));
+    ms_files_writer file;
+    MS_TRY(ms_files_writer_open(&file, path, err));
+    ms_status status = write_file(table, file.temporary, path, codec, err);
+    if (status == MS_OK) status = ms_files_writer_commit(&file, MS_FILES_NO_SYNC, err);
+    ms_files_writer_abort(&file);
+    return status;
 }
 
 /* ---- reading ---- */

@@ -174,7 +174,8 @@ static void put_header(const ms_table *table, const size_t *widths, size_t n, bo
 }
 
 static void put_footer(const ms_table *table, size_t n_rows, size_t n_columns, ms_buf *out) {
-    if (n_rows < table->n_rows) ms_buf_printf(out, "(%zu more row%s)\n", table->n_rows - n_rows, table->n_rows - n_rows == 1 ? "" : "s");
+    if (n_rows < table->n_rows)
+        ms_buf_printf(out, "(%zu more row%s)\n", table->n_rows - n_rows, table->n_rows - n_rows == 1 ? "" : "s");
     if (n_columns == table->n_columns) return;
     ms_buf_printf(out, "(no room for: ");
     for (size_t c = n_columns; c < table->n_columns; c++)
