@@ -258,7 +258,7 @@ static ms_column_type type_of(const ms_csv_column *column) {
 
 static ms_status read_header(ms_csv_reader *r, const ms_column_spec *given, size_t n_given, ms_err *err) {
     ms_csv *const csv = &r->csv;
-    if (ms_str_starts_with(csv->bytes, MS_STR("\xEF\xBB\xBF"))) csv->at = 3;
+    while (ms_str_starts_with(ms_str_sub(csv->bytes, csv->at, csv->bytes.size), MS_STR("\xEF\xBB\xBF"))) csv->at += 3;
     DAMAGED_IF(csv->at == csv->bytes.size, csv, err, "empty; a line of column names is needed");
     MS_TRY(next_line(csv, &r->line, err));
     if (r->line.n == 1 && r->line.items[0].raw.size == 0 && !r->line.items[0].is_quoted) r->line.n = 0;

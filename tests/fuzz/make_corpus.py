@@ -57,6 +57,29 @@ def json_():
 
 
 @subject
+def csv():
+    yield "matrix_stats", (b"file,layer,proj,rms,is_routed,shape\nmodel.safetensors,3,gate,0.0123,True,\"(64, 128)\"\n"
+                           b",,,,,\n\"a,b\",12,\"say \"\"hi\"\"\",1e-07,False,()\n")
+    yield "crlf_and_mark", b"\xef\xbb\xbfa,b\r\n1,2\r\n\r\n3,\"x\r\ny\"\r\n"
+    yield "no_last_newline", b"a,b\n1,"
+    yield "one_column", b"shape\n\"\"\n\"(5,)\"\n\n[1, 2]\n"
+    yield "lone_newline", b"\n"
+    yield "empty", b""
+    yield "numbers", b"i,f,g,h\n-9223372036854775808,nan,inf,007\n9223372036854775807,-1.5e+300,-inf,+1\n9223372036854775808,1e400,.5,5.\n"
+    yield "integers_with_nulls", b"block4\n1\n\"\"\n2.0\n"
+    yield "open_quote", b"a\n\"x\n"
+    yield "text_behind_quote", b"a\n\"x\"y\n"
+    yield "quote_inside", b"a,b\nx\"y,\"\"\"\"\n"
+    yield "too_many_fields", b"a,b\n1,2,3\n"
+    yield "twins", b"a,a\n1,2\n"
+    yield "not_utf8", b"a\n\xff\xc3\n\xe2\x82\xac\n"
+    yield "escapes", b"a\x1b[31m,b\n\x1b]0;x\x07,\xe2\x80\xae\n"
+    yield "zero_bytes", b"a,b\n\x00,\x00x\n"
+    yield "wide", b",".join(b"c%d" % i for i in range(200)) + b"\n" + b"," * 199 + b"\n"
+    yield "mark_twice", b"\xef\xbb\xbf\xef\xbb\xbfa\n1\n"
+
+
+@subject
 def regex():
     names = b"model.layers.17.mlp.experts.5.down_proj.weight"
     cases = {

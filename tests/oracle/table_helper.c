@@ -17,7 +17,8 @@ static int fail(const ms_err *err) {
     return ms_status_exit_code(err->status);
 }
 
-static ms_status write_table(const ms_table *table, const char *stem, const char *format, const char *compression, ms_err *err) {
+static ms_status write_table(const ms_table *table, const char *stem, const char *format, const char *compression,
+                             ms_err *err) {
     const ms_table_format wanted = strcmp(format, "csv") == 0    ? MS_TABLE_CSV
                                    : strcmp(format, "json") == 0 ? MS_TABLE_JSON
                                                                  : MS_TABLE_PARQUET;
