@@ -1,9 +1,9 @@
 /* moescope help: all commands, or one in full; as text, JSON or man page. */
 #include "cli.h"
+#include "files.h"
 #include "help.h"
 #include "manpage.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 /* The command that the arguments name; MS_OK and NULL for none. */
@@ -32,13 +32,9 @@ static ms_status write_page(const ms_command_set *set, const ms_command *command
         ms_buf_free(&page);
         return ms_err_memory(err, "a man page");
     }
-    errno = 0;
-    FILE *const file = fopen(path, "w");
-    bool good = file && fwrite(page.bytes, 1, page.size, file) == page.size;
-    if (file && fclose(file) != 0) good = false;
+    const ms_status status = ms_files_write(path, page.bytes, page.size, MS_FILES_NO_SYNC, err);
     ms_buf_free(&page);
-    MS_FAIL_IF(!good, MS_ERR_IO, err, "%s: cannot write: %s", ms_str_shown(ms_str_of(path)).text, strerror(errno));
-    return MS_OK;
+    return status;
 }
 
 static ms_status write_pages(const ms_command_set *set, const char *folder, ms_err *err) {

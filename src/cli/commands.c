@@ -2,6 +2,7 @@
 #include "command.h"
 
 extern const ms_command ms_cmd_completion;
+extern const ms_command ms_cmd_doctor;
 extern const ms_command ms_cmd_help;
 extern const ms_command ms_cmd_init;
 extern const ms_command ms_cmd_report;
@@ -17,6 +18,7 @@ static const ms_command *const commands[] = {
     /* Help */
     &ms_cmd_help,
     &ms_cmd_completion,
+    &ms_cmd_doctor,
     &ms_cmd_version,
     NULL,
 };

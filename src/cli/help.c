@@ -8,7 +8,7 @@
 #include "str.h"
 #include "term.h"
 
-enum { MAX_COLUMNS = 100, MAX_LEFT = 30, SHORT_LEFT = 24 };
+enum { MAX_COLUMNS = 100, MAX_LEFT = 30 };
 
 /* ---- layout ---- */
 
@@ -123,7 +123,7 @@ static void put_spelling(ms_buf *out, const ms_opt *o) {
     if (o->kind != MS_OPT_FLAG) ms_buf_printf(out, " %s", ms_opt_value_name(o));
 }
 
-static int widest_spelling(const ms_command *command) {
+static int widest_spelling(ms_buf *out, const ms_command *command) {
     ms_help_options options;
     ms_help_options_init(&options, command);
     ms_buf text = {0};
@@ -131,6 +131,7 @@ static int widest_spelling(const ms_command *command) {
     for (const ms_opt *o; (o = ms_help_options_next(&options));) {
         ms_buf_clear(&text);
         put_spelling(&text, o);
+        if (text.failed) out->failed = true;
         const int width = ms_term_width(ms_buf_str(&text));
         if (width > widest && width <= MAX_LEFT) widest = width;
     }
@@ -139,7 +140,7 @@ static int widest_spelling(const ms_command *command) {
 }
 
 static void put_options(ms_buf *out, const ms_command *command, const ms_help_look *look, bool in_full) {
-    const int left = widest_spelling(command);
+    const int left = widest_spelling(out, command);
     ms_buf spelling = {0}, help = {0};
     ms_help_options options;
     ms_help_options_init(&options, command);
@@ -155,9 +156,9 @@ static void put_options(ms_buf *out, const ms_command *command, const ms_help_lo
         put_spelling(&spelling, o);
         ms_buf_put_text(&help, o->help ? o->help : "");
         if (in_full) ms_help_facts(&help, o);
+        if (spelling.failed || help.failed) out->failed = true;
         row(out, look, ms_buf_str(&spelling), left, ms_buf_str(&help));
     }
-    if (spelling.failed || help.failed) out->failed = true;
     ms_buf_free(&spelling), ms_buf_free(&help);
 }
 

@@ -32,6 +32,7 @@ void ms_interrupt_install(void) {
     handle(SIGTERM);
     handle(SIGHUP);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 const atomic_bool *ms_interrupt_cancel(void) {

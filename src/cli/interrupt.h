@@ -3,7 +3,8 @@
  *
  * The first SIGINT, SIGTERM or SIGHUP sets the flag that ms_interrupt_cancel gave out, and the command ends in its own time,
  * with what it has; the second, or the first when nobody asked for the flag, ends the program at once with exit code 130.
- * SIGPIPE is ignored: writing to a closed pipe is an error like any other (cli.c turns it back into a silent end).
+ * SIGPIPE and SIGXFSZ are ignored: writing to a closed pipe or beyond the limit for files is an error like any other (cli.c
+ * turns the first back into a silent end).
  */
 #ifndef MS_INTERRUPT_H
 #define MS_INTERRUPT_H

@@ -123,6 +123,7 @@ static void put_option(ms_buf *out, const ms_opt *o) {
     ms_buf_put_char(out, '\n');
     ms_buf facts = {0};
     ms_help_facts(&facts, o);
+    if (facts.failed) out->failed = true;
     put_sentence(out, o->help ? o->help : o->name, facts.bytes ? facts.bytes : "");
     ms_buf_free(&facts);
 }
