@@ -309,7 +309,10 @@ TEST(table_that_does_not_fit_the_disk_is_an_error_and_changes_nothing) {
     setrlimit(RLIMIT_FSIZE, &before);
     signal(SIGXFSZ, handler);
     CHECK(as_csv == MS_ERR_IO && as_parquet == MS_ERR_IO && written.fallback);
-    CHECK(strstr(err.text, "x.csv: cannot write") && strstr(written.error, "x.parquet: cannot write: File too large"));
+    CHECK(strstr(err.text, "x.csv: cannot write"));
+#ifdef MS_HAVE_PARQUET
+    CHECK(strstr(written.error, "x.parquet: cannot write: File too large"));
+#endif
     CHECK(!exists(parquet));
     ms_table *again;
     CHECK_OK(ms_table_read(&again, csv, all_types, N_TYPES, &err), &err);
