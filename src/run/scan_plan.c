@@ -1,0 +1,307 @@
+#include "scan_plan.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "files.h"
+#include "mem.h"
+#include "run_path.h"
+#include "vec.h"
+
+static const char index_name[] = "model.safetensors.index.json";
+static const char index_tail[] = ".safetensors.index.json";
+
+enum { INDEX_MAX_BYTES = 1 << 30 };
+
+const char *ms_index_status_name(ms_index_status status) {
+    static const char *const names[] = {"disabled", "not_found", "error", "active"};
+    return names[status];
+}
+
+typedef MS_VEC(ms_str) names;
+
+static int compare_names(const void *a, const void *b) { return ms_str_compare(*(const ms_str *)a, *(const ms_str *)b); }
+
+/* Sorted copy in the arena; frees the vector. */
+static ms_status keep_names(ms_arena *arena, names *from, ms_name_list *out, ms_err *err) {
+    ms_str *const items = ms_arena_alloc_array(arena, from->n + 1, sizeof *items);
+    if (items && from->n > 0) {
+        memcpy(items, from->items, from->n * sizeof *items);
+        qsort(items, from->n, sizeof *items, compare_names);
+    }
+    *out = (ms_name_list){items, items ? from->n : 0};
+    MS_VEC_FREE(from);
+    return items ? MS_OK : ms_err_memory(err, "a list of files");
+}
+
+bool ms_name_list_has(const ms_name_list *list, ms_str name) {
+    return list->n > 0 && bsearch(&name, list->items, list->n, sizeof *list->items, compare_names) != NULL;
+}
+
+static bool has_accepted_suffix(const ms_run_config *config, ms_str path) {
+    const ms_str suffix = ms_path_suffix(path);
+    for (size_t i = 0; i < config->scan.n_extensions; i++)
+        if (ms_str_equal(suffix, config->scan.extensions[i])) return true;
+    return false;
+}
+
+/* ---- index ---- */
+
+/* The usual name, else the first of the others; text NULL when there is none. */
+static ms_status find_index(ms_scan_plan *plan, const ms_files_list *list, ms_err *err) {
+    const ms_files_entry *found = NULL;
+    for (size_t i = 0; i < list->n; i++) {
+        const ms_files_entry *const entry = &list->items[i];
+        const bool usual = ms_str_is(entry->name, index_name);
+        if (usual || (!found && ms_str_ends_with(entry->name, ms_str_of(index_tail)))) found = entry;
+        if (usual) break;
+    }
+    if (!found) return MS_OK;
+    plan->index_path = ms_files_join(&plan->arena, plan->folder, found->name);
+    plan->found = true;
+    return plan->index_path.text ? MS_OK : ms_err_memory(err, "a path");
+}
+
+/* MS_OK also when it cannot be parsed: then the status says so. */
+static ms_status parse_index(ms_scan_plan *plan, ms_notes *warnings, ms_err *err) {
+    ms_err why = {0};
+    ms_status status = ms_files_read(&plan->index_text, plan->index_path.text, INDEX_MAX_BYTES, &why);
+    if (status == MS_OK) status = ms_index_parse(&plan->index, ms_buf_str(&plan->index_text).text, plan->index_text.size, &why);
+    if (status == MS_ERR_MEMORY) return ms_err_memory(err, "the index");
+    plan->parsed = status == MS_OK;
+    plan->status = plan->parsed ? MS_INDEX_ACTIVE : MS_INDEX_ERROR;
+    if (plan->parsed) return MS_OK;
+    ms_notes_add(warnings, MS_NOTE_WARNING, "index.unparsable", plan->index_path, MS_STR(""), MS_NOTE_NO_OFFSET,
+                 "[index] failed to parse index %s: %s", plan->index_path.text, why.text);
+    plan->index_error = ms_arena_copy(&plan->arena, ms_str_of(why.text));
+    return plan->index_error.text ? MS_OK : ms_err_memory(err, "the index");
+}
+
+static ms_str without_dot(ms_str shard) {
+    return ms_str_starts_with(shard, MS_STR("./")) ? ms_str_sub(shard, 2, shard.size) : shard;
+}
+
+/* Safetensors files beside the index that are no shards of it. */
+static ms_status list_extra(ms_scan_plan *plan, const ms_files_list *list, ms_err *err) {
+    names extra = {0};
+    for (size_t i = 0; i < list->n; i++) {
+        const ms_files_entry *const entry = &list->items[i];
+        if (!entry->is_regular || !ms_str_is(ms_path_suffix(entry->name), ".safetensors")) continue;
+        bool expected = ms_name_list_has(&plan->expected, entry->name);
+        for (size_t k = 0; !expected && k < plan->expected.n; k++)
+            expected =
+                plan->expected.items[k].text[0] == '.' && ms_str_equal(without_dot(plan->expected.items[k]), entry->name);
+        const ms_str name = expected ? MS_STR("") : ms_arena_copy(&plan->arena, entry->name);
+        if (!name.text || (!expected && !MS_VEC_PUSH(&extra, name))) {
+            MS_VEC_FREE(&extra);
+            return ms_err_memory(err, "a list of files");
+        }
+    }
+    return keep_names(&plan->arena, &extra, &plan->extra_on_disk, err);
+}
+
+static ms_status list_expected(ms_scan_plan *plan, const ms_run_config *config, ms_err *err) {
+    names expected = {0};
+    for (size_t i = 0; i < plan->index.n_shards; i++)
+        if (has_accepted_suffix(config, plan->index.shards[i]) && !MS_VEC_PUSH(&expected, plan->index.shards[i])) {
+            MS_VEC_FREE(&expected);
+            return ms_err_memory(err, "the shards");
+        }
+    return keep_names(&plan->arena, &expected, &plan->expected, err);
+}
+
+static ms_status map_entries(ms_scan_plan *plan, ms_err *err) {
+    for (size_t i = 0; i < plan->index.n_entries; i++) {
+        size_t *slot;
+        bool is_new;
+        if (!ms_map_add(&plan->by_name, plan->index.entries[i].tensor, i, &slot, &is_new))
+            return ms_err_memory(err, "the index");
+        *slot = i;
+    }
+    return MS_OK;
+}
+
+ms_str ms_scan_plan_shard_of(const ms_scan_plan *plan, ms_str tensor) {
+    const size_t *const entry = ms_map_find(&plan->by_name, tensor);
+    return entry ? plan->index.shards[plan->index.entries[*entry].shard] : MS_STR_NONE;
+}
+
+static ms_status index_stage(ms_scan_plan *plan, const ms_run_config *config, const ms_files_list *list, ms_notes *warnings,
+                             ms_err *err) {
+    if (!config->scan.use_index) return MS_OK;
+    plan->searched = true;
+    plan->status = MS_INDEX_NOT_FOUND;
+    MS_TRY(find_index(plan, list, err));
+    if (plan->found) MS_TRY(parse_index(plan, warnings, err));
+    MS_FAIL_IF(config->scan.strict_index && !plan->parsed, plan->found ? MS_ERR_DAMAGED : MS_ERR_NOT_FOUND, err,
+               "strict_index requires an active index (status: %s); %s%s, or set scan.strict_index=false",
+               ms_index_status_name(plan->status), plan->found ? "repair " : "put a *.safetensors.index.json into ",
+               plan->found ? plan->index_path.text : plan->folder.text);
+    if (!plan->parsed) return MS_OK;
+    MS_TRY(list_expected(plan, config, err));
+    plan->used = !plan->model_is_file;
+    if (!plan->used) return MS_OK;
+    MS_TRY(map_entries(plan, err));
+    return list_extra(plan, list, err);
+}
+
+/* ---- files by index ---- */
+
+static void hint_at_case(const ms_scan_plan *plan, ms_str shard, const ms_files_list *list, ms_notes *warnings) {
+    for (size_t i = 0; i < list->n; i++)
+        if (ms_str_equal_nocase(list->items[i].name, without_dot(shard)))
+            ms_notes_add(warnings, MS_NOTE_WARNING, "index.case", plan->index_path, MS_STR(""), MS_NOTE_NO_OFFSET,
+                         "[index] shard '%s' is missing, but '%s' is there: the names differ in upper and lower case only",
+                         ms_str_shown(shard).text, ms_str_shown(list->items[i].name).text);
+}
+
+static void join_names(const ms_name_list *list, ms_buf *out) {
+    for (size_t i = 0; i < list->n; i++) {
+        ms_buf_put_text(out, i ? ", " : "");
+        ms_buf_put_text(out, ms_str_shown(list->items[i]).text);
+    }
+}
+
+static ms_status missing_is_fatal(const ms_scan_plan *plan, ms_err *err) {
+    ms_buf text = {0};
+    join_names(&plan->missing, &text);
+    const ms_status status =
+        ms_err_set(err, MS_ERR_NOT_FOUND, "[index] missing shard(s) referenced by index: %s", ms_buf_str(&text).text);
+    ms_buf_free(&text);
+    return status;
+}
+
+static ms_status files_of_index(ms_scan_plan *plan, const ms_run_config *config, const ms_files_list *list, ms_notes *warnings,
+                                ms_err *err) {
+    ms_plan_file *const files = ms_arena_alloc_array(&plan->arena, plan->expected.n + 1, sizeof *files);
+    names missing = {0};
+    ms_status status = files ? MS_OK : ms_err_memory(err, "the shards");
+    for (size_t i = 0; status == MS_OK && i < plan->expected.n; i++) {
+        const ms_str shard = plan->expected.items[i];
+        const bool inside = ms_index_shard_is_inside(shard);
+        const ms_str path = inside ? ms_files_join(&plan->arena, plan->folder, without_dot(shard)) : MS_STR("");
+        if (!path.text) status = ms_err_memory(err, "the shards");
+        else if (inside && ms_files_exists(path.text)) files[plan->n_files++] = (ms_plan_file){path, shard};
+        else if (!MS_VEC_PUSH(&missing, shard)) status = ms_err_memory(err, "the shards");
+        else if (inside) hint_at_case(plan, shard, list, warnings);
+        else
+            ms_notes_add(warnings, MS_NOTE_WARNING, "index.outside", plan->index_path, MS_STR(""), MS_NOTE_NO_OFFSET,
+                         "[index] shard '%s' lies outside the model folder: not read, counted as missing",
+                         ms_str_shown(shard).text);
+    }
+    plan->files = files;
+    if (status != MS_OK) {
+        MS_VEC_FREE(&missing);
+        return status;
+    }
+    MS_TRY(keep_names(&plan->arena, &missing, &plan->missing, err));
+    return config->scan.strict_index && plan->missing.n > 0 ? missing_is_fatal(plan, err) : MS_OK;
+}
+
+/* ---- files by walk ---- */
+
+typedef struct walk {
+    names folders; /* still to be looked at */
+    MS_VEC(ms_plan_file) files;
+} walk;
+
+static bool is_link(const char *path) {
+    struct stat info;
+    return lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
+}
+
+static ms_status walk_folder(walk *w, ms_scan_plan *plan, const ms_run_config *config, ms_str folder, ms_err *err) {
+    ms_files_list list;
+    const ms_status status = ms_files_list_folder(&list, folder.text, err);
+    if (status == MS_ERR_MEMORY) return status;
+    if (status != MS_OK) return ms_str_equal(folder, plan->folder) ? status : MS_OK; /* no permission below: passed over */
+    bool fine = true;
+    for (size_t i = 0; fine && i < list.n; i++) {
+        const ms_files_entry *const entry = &list.items[i];
+        if (!entry->is_folder && !has_accepted_suffix(config, entry->name)) continue;
+        const ms_str path = ms_files_join(&plan->arena, folder, entry->name);
+        if (!path.text) fine = false;
+        else if (!entry->is_folder) fine = MS_VEC_PUSH(&w->files, (ms_plan_file){path, MS_STR("")});
+        else if (!is_link(path.text)) fine = MS_VEC_PUSH(&w->folders, path);
+    }
+    ms_files_list_free(&list);
+    return fine ? MS_OK : ms_err_memory(err, "a list of files");
+}
+
+static int compare_paths(const void *a, const void *b) {
+    return ms_path_compare(((const ms_plan_file *)a)->path, ((const ms_plan_file *)b)->path);
+}
+
+static ms_status files_of_walk(ms_scan_plan *plan, const ms_run_config *config, ms_err *err) {
+    walk w = {0};
+    ms_status status = MS_OK;
+    if (!plan->model_is_file) {
+        if (!MS_VEC_PUSH(&w.folders, plan->folder)) status = ms_err_memory(err, "a list of files");
+    } else if (has_accepted_suffix(config, plan->model_path) &&
+               !MS_VEC_PUSH(&w.files, (ms_plan_file){plan->model_path, MS_STR("")})) {
+        status = ms_err_memory(err, "a list of files");
+    }
+    while (status == MS_OK && w.folders.n > 0) {
+        const ms_str folder = w.folders.items[--w.folders.n];
+        status = walk_folder(&w, plan, config, folder, err);
+    }
+    if (status == MS_OK) {
+        ms_plan_file *const files = ms_arena_alloc_array(&plan->arena, w.files.n + 1, sizeof *files);
+        if (!files) status = ms_err_memory(err, "a list of files");
+        if (files && w.files.n > 0) {
+            memcpy(files, w.files.items, w.files.n * sizeof *files);
+            qsort(files, w.files.n, sizeof *files, compare_paths);
+        }
+        plan->files = files;
+        plan->n_files = files ? w.files.n : 0;
+    }
+    MS_VEC_FREE(&w.folders);
+    MS_VEC_FREE(&w.files);
+    return status;
+}
+
+/* ---- both ---- */
+
+static ms_status cut_to_max_files(ms_scan_plan *plan, int64_t max_files, ms_err *err) {
+    names skipped = {0};
+    if (max_files < 0 || (size_t)max_files >= plan->n_files) return MS_OK;
+    for (size_t i = (size_t)max_files; i < plan->n_files; i++) {
+        const ms_str name =
+            plan->used ? plan->files[i].shard : ms_files_relative(&plan->arena, plan->files[i].path, plan->folder);
+        if (!name.text || !MS_VEC_PUSH(&skipped, name)) {
+            MS_VEC_FREE(&skipped);
+            return ms_err_memory(err, "a list of files");
+        }
+    }
+    plan->n_files = (size_t)max_files;
+    return keep_names(&plan->arena, &skipped, &plan->skipped, err);
+}
+
+ms_status ms_scan_plan_make(ms_scan_plan *out, const ms_run_config *config, ms_str model_path, ms_notes *warnings,
+                            ms_err *err) {
+    *out = (ms_scan_plan){.index_path = MS_STR(""), .index_error = MS_STR("")};
+    MS_FAIL_IF(config->scan.strict_index && !config->scan.use_index, MS_ERR_USAGE, err,
+               "strict_index requires use_safetensors_index_json=true");
+    out->model_path = ms_arena_copy(&out->arena, model_path);
+    if (!out->model_path.text) return ms_err_memory(err, "a path");
+    out->model_is_file = !ms_files_is_folder(out->model_path.text);
+    out->folder = out->model_path;
+    if (out->model_is_file) out->folder = ms_arena_copy(&out->arena, ms_files_folder_of(out->model_path));
+    if (!out->folder.text) return ms_err_memory(err, "a path");
+    ms_files_list list;
+    MS_TRY(ms_files_list_folder(&list, out->folder.text, err));
+    ms_status status = index_stage(out, config, &list, warnings, err);
+    if (status == MS_OK)
+        status = out->used ? files_of_index(out, config, &list, warnings, err) : files_of_walk(out, config, err);
+    if (status == MS_OK) status = cut_to_max_files(out, config->scan.max_files, err);
+    ms_files_list_free(&list);
+    return status;
+}
+
+void ms_scan_plan_free(ms_scan_plan *plan) {
+    ms_index_free(&plan->index);
+    ms_map_free(&plan->by_name);
+    ms_buf_free(&plan->index_text);
+    ms_arena_free(&plan->arena);
+    *plan = (ms_scan_plan){0};
+}
