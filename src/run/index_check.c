@@ -29,7 +29,7 @@ static ms_status keep_names(ms_arena *arena, names *from, ms_name_list *out, ms_
 /* ---- comparing ---- */
 
 typedef struct comparison {
-    const ms_scan_plan *plan;
+    const ms_run_plan *plan;
     const ms_observed_tensor *observed;
     size_t n;
     ms_map first; /* name -> its first observation */
@@ -87,7 +87,7 @@ static ms_status keep_misplaced(comparison *c, ms_index_check *out, ms_err *err)
     return MS_OK;
 }
 
-ms_status ms_index_check_make(ms_index_check *out, const ms_scan_plan *plan, const ms_observed_tensor *observed, size_t n,
+ms_status ms_index_check_make(ms_index_check *out, const ms_run_plan *plan, const ms_observed_tensor *observed, size_t n,
                               ms_err *err) {
     *out = (ms_index_check){0};
     if (!plan->used) return MS_OK;
@@ -115,8 +115,7 @@ ms_status ms_index_check_make(ms_index_check *out, const ms_scan_plan *plan, con
 
 /* ---- telling ---- */
 
-static void warn_of(ms_notes *warnings, const ms_scan_plan *plan, const char *code, const char *what,
-                    const ms_name_list *list) {
+static void warn_of(ms_notes *warnings, const ms_run_plan *plan, const char *code, const char *what, const ms_name_list *list) {
     if (list->n == 0) return;
     ms_buf text = {0};
     for (size_t i = 0; i < list->n && i < MAX_NAMES_A_LINE; i++) {
@@ -130,7 +129,7 @@ static void warn_of(ms_notes *warnings, const ms_scan_plan *plan, const char *co
     ms_buf_free(&text);
 }
 
-void ms_index_check_warn(const ms_index_check *check, const ms_scan_plan *plan, ms_notes *warnings) {
+void ms_index_check_warn(const ms_index_check *check, const ms_run_plan *plan, ms_notes *warnings) {
     if (!plan->used) return;
     warn_of(warnings, plan, "index.missing_shards", "missing shards", &plan->missing);
     warn_of(warnings, plan, "index.missing_tensors", "missing tensors", &check->missing_tensors);
@@ -172,7 +171,7 @@ static void put_misplaced(ms_json_out *json, const ms_index_check *check) {
     ms_json_out_end(json);
 }
 
-void ms_index_check_report(const ms_index_check *check, const ms_scan_plan *plan, ms_buf *text) {
+void ms_index_check_report(const ms_index_check *check, const ms_run_plan *plan, ms_buf *text) {
     ms_json_out json = {.buf = text, .indent = 2};
     ms_json_out_begin_object(&json);
     put_list(&json, "expected_shards", &plan->expected);

@@ -16,7 +16,7 @@
 
 #include "buf.h"
 #include "notes.h"
-#include "scan_plan.h"
+#include "run_plan.h"
 
 typedef struct ms_observed_tensor {
     ms_str name;
@@ -41,10 +41,10 @@ typedef struct ms_index_check {
 } ms_index_check;
 
 /* observed: [n], texts borrowed until the check is freed; a name may stand there several times. Free in any case. */
-ms_status ms_index_check_make(ms_index_check *out, const ms_scan_plan *plan, const ms_observed_tensor *observed, size_t n,
+ms_status ms_index_check_make(ms_index_check *out, const ms_run_plan *plan, const ms_observed_tensor *observed, size_t n,
                               ms_err *err);
-void ms_index_check_warn(const ms_index_check *check, const ms_scan_plan *plan, ms_notes *warnings);
-void ms_index_check_report(const ms_index_check *check, const ms_scan_plan *plan, ms_buf *json);
+void ms_index_check_warn(const ms_index_check *check, const ms_run_plan *plan, ms_notes *warnings);
+void ms_index_check_report(const ms_index_check *check, const ms_run_plan *plan, ms_buf *json);
 void ms_index_check_free(ms_index_check *check);
 
 #endif

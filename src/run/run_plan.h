@@ -1,10 +1,10 @@
 /*
- * scan_plan: which files a run reads, and what the index says about them.
+ * run_plan: which files a run reads, and what the index says about them.
  *
- *     ms_scan_plan plan;
- *     MS_TRY(ms_scan_plan_make(&plan, &config, model_path, &warnings, err));
+ *     ms_run_plan plan;
+ *     MS_TRY(ms_run_plan_make(&plan, &config, model_path, &warnings, err));
  *     for (size_t i = 0; i < plan.n_files; i++) read(plan.files[i].path);
- *     ms_scan_plan_free(&plan);
+ *     ms_run_plan_free(&plan);
  *
  *   discovery off                 status disabled   walk
  *   no index beside the model     not_found         walk
@@ -15,8 +15,8 @@
  * strict_index: anything but "active" is fatal, and so is a missing shard when the index chooses the files.
  * A walk takes all files below the folder with an accepted suffix (links to folders are not followed), sorted by path.
  */
-#ifndef MS_SCAN_PLAN_H
-#define MS_SCAN_PLAN_H
+#ifndef MS_RUN_PLAN_H
+#define MS_RUN_PLAN_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,7 +42,7 @@ typedef struct ms_name_list {
     size_t n;
 } ms_name_list;
 
-typedef struct ms_scan_plan {
+typedef struct ms_run_plan {
     ms_arena arena;
     ms_str model_path; /* absolute */
     bool model_is_file;
@@ -62,15 +62,15 @@ typedef struct ms_scan_plan {
     ms_name_list missing;       /* when used, as the next two: expected, not there */
     ms_name_list extra_on_disk; /* .safetensors files beside the index that it does not name */
     ms_name_list skipped;       /* cut off by max_files (also in a walk: paths below the folder) */
-} ms_scan_plan;
+} ms_run_plan;
 
 /* model_path: absolute, exists. Texts of warnings begin with "[index]". MS_ERR_NOT_FOUND, MS_ERR_DAMAGED under strict_index.
  * Free in any case. */
-ms_status ms_scan_plan_make(ms_scan_plan *out, const ms_run_config *config, ms_str model_path, ms_notes *warnings, ms_err *err);
-void ms_scan_plan_free(ms_scan_plan *plan);
+ms_status ms_run_plan_make(ms_run_plan *out, const ms_run_config *config, ms_str model_path, ms_notes *warnings, ms_err *err);
+void ms_run_plan_free(ms_run_plan *plan);
 
 /* The shard that the index gives a tensor; text NULL when it has no such entry. */
-ms_str ms_scan_plan_shard_of(const ms_scan_plan *plan, ms_str tensor);
+ms_str ms_run_plan_shard_of(const ms_run_plan *plan, ms_str tensor);
 
 /* Does the list, sorted by bytes, hold it? */
 bool ms_name_list_has(const ms_name_list *list, ms_str name);

@@ -1,4 +1,4 @@
-#include "scan_plan.h"
+#include "run_plan.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@ typedef struct bench {
     char folder[300];
     ms_run_config config;
     ms_notes notes;
-    ms_scan_plan plan;
+    ms_run_plan plan;
     ms_err err;
 } bench;
 
@@ -37,16 +37,16 @@ static void put(const bench *b, const char *name, const char *content) {
 /* below: "" for the folder, else a file in it. */
 static ms_status make(bench *b, const char *config, const char *below) {
     char path[600];
-    ms_scan_plan_free(&b->plan);
+    ms_run_plan_free(&b->plan);
     ms_run_config_free(&b->config);
     ms_notes_free(&b->notes);
     snprintf(path, sizeof path, "%s%s%s", b->folder, below[0] ? "/" : "", below);
     const ms_status status = ms_run_config_parse(&b->config, config, strlen(config), "c.json", NULL, &b->err);
-    return status == MS_OK ? ms_scan_plan_make(&b->plan, &b->config, ms_str_of(path), &b->notes, &b->err) : status;
+    return status == MS_OK ? ms_run_plan_make(&b->plan, &b->config, ms_str_of(path), &b->notes, &b->err) : status;
 }
 
 static void end(bench *b) {
-    ms_scan_plan_free(&b->plan);
+    ms_run_plan_free(&b->plan);
     ms_run_config_free(&b->config);
     ms_notes_free(&b->notes);
 }
@@ -73,7 +73,7 @@ static const char *list_of(const ms_name_list *list) {
 static const char index_text[] = "{\"metadata\": {\"total_size\": 12}, \"weight_map\": {\"t1\": \"b.safetensors\", \"t2\": "
                                  "\"a.safetensors\", \"t3\": \"sub\\\\c.safetensors\", \"t4\": \"note.txt\"}}";
 
-TEST(scan_plan_walks_all_folders_in_order_of_paths) {
+TEST(run_plan_walks_all_folders_in_order_of_paths) {
     bench b;
     begin(&b);
     put(&b, "b/x.safetensors", "");
@@ -95,7 +95,7 @@ TEST(scan_plan_walks_all_folders_in_order_of_paths) {
     end(&b);
 }
 
-TEST(scan_plan_takes_a_single_file_with_an_accepted_suffix) {
+TEST(run_plan_takes_a_single_file_with_an_accepted_suffix) {
     bench b;
     begin(&b);
     put(&b, "a.npz", "");
@@ -109,7 +109,7 @@ TEST(scan_plan_takes_a_single_file_with_an_accepted_suffix) {
     end(&b);
 }
 
-TEST(scan_plan_follows_an_index) {
+TEST(run_plan_follows_an_index) {
     bench b;
     begin(&b);
     put(&b, "model.safetensors.index.json", index_text);
@@ -123,8 +123,8 @@ TEST(scan_plan_follows_an_index) {
     CHECK_EQ_TEXT(list_of(&b.plan.expected), "a.safetensors, b.safetensors, sub/c.safetensors");
     CHECK_EQ_TEXT(list_of(&b.plan.missing), "a.safetensors");
     CHECK_EQ_TEXT(list_of(&b.plan.extra_on_disk), "stray.safetensors");
-    CHECK_EQ_STR(ms_scan_plan_shard_of(&b.plan, MS_STR("t3")), "sub/c.safetensors");
-    CHECK(!ms_scan_plan_shard_of(&b.plan, MS_STR("t9")).text);
+    CHECK_EQ_STR(ms_run_plan_shard_of(&b.plan, MS_STR("t3")), "sub/c.safetensors");
+    CHECK(!ms_run_plan_shard_of(&b.plan, MS_STR("t9")).text);
     CHECK_FAILS(make(&b, "{\"scan\": {\"strict_index\": true}}", ""), MS_ERR_NOT_FOUND, &b.err,
                 "[index] missing shard(s) referenced by index: a.safetensors");
     CHECK_OK(make(&b, "{\"scan\": {\"max_files\": 1}}", ""), &b.err);
@@ -133,7 +133,7 @@ TEST(scan_plan_follows_an_index) {
     end(&b);
 }
 
-TEST(scan_plan_keeps_to_a_file_and_only_records_the_index) {
+TEST(run_plan_keeps_to_a_file_and_only_records_the_index) {
     bench b;
     begin(&b);
     put(&b, "model.safetensors.index.json", index_text);
@@ -144,7 +144,7 @@ TEST(scan_plan_keeps_to_a_file_and_only_records_the_index) {
     end(&b);
 }
 
-TEST(scan_plan_of_a_broken_index_walks_with_a_warning_or_fails_when_strict) {
+TEST(run_plan_of_a_broken_index_walks_with_a_warning_or_fails_when_strict) {
     static const char *const broken[] = {
         "", "  ", "[]", "{}", "{\"weight_map\": []}", "{\"weight_map\": {\"a\": 1}}", "{\"weight_map\""};
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
@@ -163,7 +163,7 @@ TEST(scan_plan_of_a_broken_index_walks_with_a_warning_or_fails_when_strict) {
     }
 }
 
-TEST(scan_plan_strict_index_needs_an_index_and_its_use) {
+TEST(run_plan_strict_index_needs_an_index_and_its_use) {
     bench b;
     begin(&b);
     put(&b, "b.safetensors", "");
@@ -174,7 +174,7 @@ TEST(scan_plan_strict_index_needs_an_index_and_its_use) {
     end(&b);
 }
 
-TEST(scan_plan_shards_that_leave_the_folder_are_missing) {
+TEST(run_plan_shards_that_leave_the_folder_are_missing) {
     bench b;
     begin(&b);
     put(&b, "out.safetensors", "");
@@ -263,7 +263,7 @@ TEST(index_check_caps_long_lists_on_the_line) {
     end(&b);
 }
 
-TEST(scan_plan_survives_every_failing_allocation) {
+TEST(run_plan_survives_every_failing_allocation) {
     bench b;
     begin(&b);
     put(&b, "model.safetensors.index.json", index_text);
@@ -272,17 +272,17 @@ TEST(scan_plan_survives_every_failing_allocation) {
     CHECK_OK(make(&b, "{}", ""), &b.err);
     ms_notes notes = {0};
     for (int64_t k = 1, n = 1; k <= n; k++) {
-        ms_scan_plan plan;
+        ms_run_plan plan;
         ms_index_check check = {0};
         const ms_observed_tensor observed[] = {{MS_STR("t1"), 0, 4}, {MS_STR("t9"), 0, 4}};
         ms_mem_fail_at(k == 1 ? 0 : k - 1);
-        ms_status status = ms_scan_plan_make(&plan, &b.config, ms_str_of(b.folder), &notes, &b.err);
+        ms_status status = ms_run_plan_make(&plan, &b.config, ms_str_of(b.folder), &notes, &b.err);
         if (status == MS_OK) status = ms_index_check_make(&check, &plan, observed, 2, &b.err);
         if (k == 1) n = ms_mem_count() + 1;
         ms_mem_fail_at(0);
         CHECK_EQ_I64(status, k == 1 ? MS_OK : MS_ERR_MEMORY);
         ms_index_check_free(&check);
-        ms_scan_plan_free(&plan);
+        ms_run_plan_free(&plan);
     }
     ms_notes_free(&notes);
     end(&b);

@@ -1,4 +1,4 @@
-#include "scan_plan.h"
+#include "run_plan.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -48,7 +48,7 @@ static bool has_accepted_suffix(const ms_run_config *config, ms_str path) {
 /* ---- index ---- */
 
 /* The usual name, else the first of the others; text NULL when there is none. */
-static ms_status find_index(ms_scan_plan *plan, const ms_files_list *list, ms_err *err) {
+static ms_status find_index(ms_run_plan *plan, const ms_files_list *list, ms_err *err) {
     const ms_files_entry *found = NULL;
     for (size_t i = 0; i < list->n; i++) {
         const ms_files_entry *const entry = &list->items[i];
@@ -63,7 +63,7 @@ static ms_status find_index(ms_scan_plan *plan, const ms_files_list *list, ms_er
 }
 
 /* MS_OK also when it cannot be parsed: then the status says so. */
-static ms_status parse_index(ms_scan_plan *plan, ms_notes *warnings, ms_err *err) {
+static ms_status parse_index(ms_run_plan *plan, ms_notes *warnings, ms_err *err) {
     ms_err why = {0};
     ms_status status = ms_files_read(&plan->index_text, plan->index_path.text, INDEX_MAX_BYTES, &why);
     if (status == MS_OK) status = ms_index_parse(&plan->index, ms_buf_str(&plan->index_text).text, plan->index_text.size, &why);
@@ -82,7 +82,7 @@ static ms_str without_dot(ms_str shard) {
 }
 
 /* Safetensors files beside the index that are no shards of it. */
-static ms_status list_extra(ms_scan_plan *plan, const ms_files_list *list, ms_err *err) {
+static ms_status list_extra(ms_run_plan *plan, const ms_files_list *list, ms_err *err) {
     names extra = {0};
     for (size_t i = 0; i < list->n; i++) {
         const ms_files_entry *const entry = &list->items[i];
@@ -100,7 +100,7 @@ static ms_status list_extra(ms_scan_plan *plan, const ms_files_list *list, ms_er
     return keep_names(&plan->arena, &extra, &plan->extra_on_disk, err);
 }
 
-static ms_status list_expected(ms_scan_plan *plan, const ms_run_config *config, ms_err *err) {
+static ms_status list_expected(ms_run_plan *plan, const ms_run_config *config, ms_err *err) {
     names expected = {0};
     for (size_t i = 0; i < plan->index.n_shards; i++)
         if (has_accepted_suffix(config, plan->index.shards[i]) && !MS_VEC_PUSH(&expected, plan->index.shards[i])) {
@@ -110,7 +110,7 @@ static ms_status list_expected(ms_scan_plan *plan, const ms_run_config *config, 
     return keep_names(&plan->arena, &expected, &plan->expected, err);
 }
 
-static ms_status map_entries(ms_scan_plan *plan, ms_err *err) {
+static ms_status map_entries(ms_run_plan *plan, ms_err *err) {
     for (size_t i = 0; i < plan->index.n_entries; i++) {
         size_t *slot;
         bool is_new;
@@ -121,12 +121,12 @@ static ms_status map_entries(ms_scan_plan *plan, ms_err *err) {
     return MS_OK;
 }
 
-ms_str ms_scan_plan_shard_of(const ms_scan_plan *plan, ms_str tensor) {
+ms_str ms_run_plan_shard_of(const ms_run_plan *plan, ms_str tensor) {
     const size_t *const entry = ms_map_find(&plan->by_name, tensor);
     return entry ? plan->index.shards[plan->index.entries[*entry].shard] : MS_STR_NONE;
 }
 
-static ms_status index_stage(ms_scan_plan *plan, const ms_run_config *config, const ms_files_list *list, ms_notes *warnings,
+static ms_status index_stage(ms_run_plan *plan, const ms_run_config *config, const ms_files_list *list, ms_notes *warnings,
                              ms_err *err) {
     if (!config->scan.use_index) return MS_OK;
     plan->searched = true;
@@ -147,7 +147,7 @@ static ms_status index_stage(ms_scan_plan *plan, const ms_run_config *config, co
 
 /* ---- files by index ---- */
 
-static void hint_at_case(const ms_scan_plan *plan, ms_str shard, const ms_files_list *list, ms_notes *warnings) {
+static void hint_at_case(const ms_run_plan *plan, ms_str shard, const ms_files_list *list, ms_notes *warnings) {
     for (size_t i = 0; i < list->n; i++)
         if (ms_str_equal_nocase(list->items[i].name, without_dot(shard)))
             ms_notes_add(warnings, MS_NOTE_WARNING, "index.case", plan->index_path, MS_STR(""), MS_NOTE_NO_OFFSET,
@@ -162,7 +162,7 @@ static void join_names(const ms_name_list *list, ms_buf *out) {
     }
 }
 
-static ms_status missing_is_fatal(const ms_scan_plan *plan, ms_err *err) {
+static ms_status missing_is_fatal(const ms_run_plan *plan, ms_err *err) {
     ms_buf text = {0};
     join_names(&plan->missing, &text);
     const ms_status status =
@@ -171,7 +171,7 @@ static ms_status missing_is_fatal(const ms_scan_plan *plan, ms_err *err) {
     return status;
 }
 
-static ms_status files_of_index(ms_scan_plan *plan, const ms_run_config *config, const ms_files_list *list, ms_notes *warnings,
+static ms_status files_of_index(ms_run_plan *plan, const ms_run_config *config, const ms_files_list *list, ms_notes *warnings,
                                 ms_err *err) {
     ms_plan_file *const files = ms_arena_alloc_array(&plan->arena, plan->expected.n + 1, sizeof *files);
     names missing = {0};
@@ -210,7 +210,7 @@ static bool is_link(const char *path) {
     return lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
 }
 
-static ms_status walk_folder(walk *w, ms_scan_plan *plan, const ms_run_config *config, ms_str folder, ms_err *err) {
+static ms_status walk_folder(walk *w, ms_run_plan *plan, const ms_run_config *config, ms_str folder, ms_err *err) {
     ms_files_list list;
     const ms_status status = ms_files_list_folder(&list, folder.text, err);
     if (status == MS_ERR_MEMORY) return status;
@@ -232,7 +232,7 @@ static int compare_paths(const void *a, const void *b) {
     return ms_path_compare(((const ms_plan_file *)a)->path, ((const ms_plan_file *)b)->path);
 }
 
-static ms_status files_of_walk(ms_scan_plan *plan, const ms_run_config *config, ms_err *err) {
+static ms_status files_of_walk(ms_run_plan *plan, const ms_run_config *config, ms_err *err) {
     walk w = {0};
     ms_status status = MS_OK;
     if (!plan->model_is_file) {
@@ -262,7 +262,7 @@ static ms_status files_of_walk(ms_scan_plan *plan, const ms_run_config *config, 
 
 /* ---- both ---- */
 
-static ms_status cut_to_max_files(ms_scan_plan *plan, int64_t max_files, ms_err *err) {
+static ms_status cut_to_max_files(ms_run_plan *plan, int64_t max_files, ms_err *err) {
     names skipped = {0};
     if (max_files < 0 || (size_t)max_files >= plan->n_files) return MS_OK;
     for (size_t i = (size_t)max_files; i < plan->n_files; i++) {
@@ -277,9 +277,8 @@ static ms_status cut_to_max_files(ms_scan_plan *plan, int64_t max_files, ms_err 
     return keep_names(&plan->arena, &skipped, &plan->skipped, err);
 }
 
-ms_status ms_scan_plan_make(ms_scan_plan *out, const ms_run_config *config, ms_str model_path, ms_notes *warnings,
-                            ms_err *err) {
-    *out = (ms_scan_plan){.index_path = MS_STR(""), .index_error = MS_STR("")};
+ms_status ms_run_plan_make(ms_run_plan *out, const ms_run_config *config, ms_str model_path, ms_notes *warnings, ms_err *err) {
+    *out = (ms_run_plan){.index_path = MS_STR(""), .index_error = MS_STR("")};
     MS_FAIL_IF(config->scan.strict_index && !config->scan.use_index, MS_ERR_USAGE, err,
                "strict_index requires use_safetensors_index_json=true");
     out->model_path = ms_arena_copy(&out->arena, model_path);
@@ -298,10 +297,10 @@ ms_status ms_scan_plan_make(ms_scan_plan *out, const ms_run_config *config, ms_s
     return status;
 }
 
-void ms_scan_plan_free(ms_scan_plan *plan) {
+void ms_run_plan_free(ms_run_plan *plan) {
     ms_index_free(&plan->index);
     ms_map_free(&plan->by_name);
     ms_buf_free(&plan->index_text);
     ms_arena_free(&plan->arena);
-    *plan = (ms_scan_plan){0};
+    *plan = (ms_run_plan){0};
 }
