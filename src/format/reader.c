@@ -2,11 +2,12 @@
 
 #include "broken.h"
 #include "buf.h"
+#include "gguf.h"
 #include "guard.h"
 #include "mem.h"
 #include "safetensors.h"
 
-const ms_format *const ms_formats[] = {&ms_safetensors_format, NULL};
+const ms_format *const ms_formats[] = {&ms_safetensors_format, &ms_gguf_format, NULL};
 
 enum { HEAD_BYTES = 4096 };
 

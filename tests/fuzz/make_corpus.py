@@ -8,6 +8,7 @@ fuzzer becomes a seed of its own, named after what was wrong. Only the standard 
 """
 import json
 import pathlib
+import struct
 import sys
 
 SUBJECTS = {}
@@ -112,6 +113,46 @@ def regex():
     }
     for name, (pattern, text) in cases.items():
         yield name, pattern + b"\0" + text
+
+
+def gguf_file(values=(), tensors=(), version=3, n_values=None, n_tensors=None, data=b""):
+    """values: (key, type, payload bytes); tensors: (name, extents fastest first, type id, offset)."""
+    def text(t):
+        t = t if isinstance(t, bytes) else t.encode()
+        return struct.pack("<Q", len(t)) + t
+    out = b"GGUF" + struct.pack("<IQQ", version, len(tensors) if n_tensors is None else n_tensors, len(values) if n_values is None else n_values)
+    for key, kind, payload in values:
+        out += text(key) + struct.pack("<I", kind) + payload
+    for name, extents, kind, offset in tensors:
+        out += text(name) + struct.pack("<I", len(extents)) + struct.pack(f"<{len(extents)}q", *extents) + struct.pack("<IQ", kind, offset)
+    return out + b"\0" * (-len(out) % 32) + data
+
+
+@subject
+def gguf():
+    u32 = lambda v: struct.pack("<I", v)
+    string = lambda t: struct.pack("<Q", len(t)) + t.encode()
+    every = [(f"k{kind}", kind, bytes(size)) for kind, size in enumerate((1, 1, 2, 2, 4, 4, 4, 1)) ]
+    every += [("k8", 8, string("qwen2moe")), ("k10", 10, bytes(8)), ("k11", 11, bytes(8)), ("k12", 12, bytes(8))]
+    every += [("a8", 9, u32(8) + struct.pack("<Q", 2) + string("a") + string("b")), ("a6", 9, u32(6) + struct.pack("<Q", 3) + bytes(12))]
+    yield "values", gguf_file(every)
+    yield "tensors", gguf_file([("general.architecture", 8, string("llama"))],
+                               [("blk.0.ffn_up_exps.weight", (32, 2, 3), 8, 0), ("norm", (3,), 0, 224)], data=bytes(224 + 12))
+    yield "alignment_64", gguf_file([("general.alignment", 4, u32(64))], [("a", (4,), 0, 0)], data=bytes(64))
+    yield "alignment_0", gguf_file([("general.alignment", 4, u32(0))], [("a", (4,), 0, 0)], data=bytes(64))
+    yield "kv_count", gguf_file(n_values=2**64 - 1)
+    yield "tensor_count", gguf_file(n_tensors=2**61)
+    yield "string_length", gguf_file([("k", 8, struct.pack("<Q", 2**64 - 1))])
+    yield "array_count", gguf_file([("k", 9, u32(12) + struct.pack("<Q", 2**61 + 1))])
+    yield "array_type", gguf_file([("k", 9, u32(250) + struct.pack("<Q", 1))])
+    yield "array_of_arrays", gguf_file([("k", 9, u32(9) + struct.pack("<Q", 1))])
+    yield "size_wraps", gguf_file(tensors=[("a", (2**61, 2**2), 0, 0)])
+    yield "negative_extent", gguf_file(tensors=[("a", (-1, -1), 0, 0)])
+    yield "offset_beyond", gguf_file(tensors=[("a", (4,), 0, 2**63)], data=bytes(16))
+    yield "two_names", gguf_file(tensors=[("a", (4,), 0, 0), ("a", (4,), 0, 32)], data=bytes(64))
+    yield "unknown_type", gguf_file(tensors=[("a", (4,), 99, 0), ("b", (256,), 137, 32)], data=bytes(256))
+    yield "version_1", gguf_file(version=1)
+    yield "big_endian", gguf_file(version=0x03000000)
 
 
 def main():
