@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "files.h"
-#include "index_check.h"
+#include "index_report.h"
 #include "json.h"
 #include "mem.h"
 #include "test.h"
@@ -199,7 +199,7 @@ TEST(run_plan_shards_that_leave_the_folder_are_missing) {
     end(&b);
 }
 
-TEST(index_check_sorts_out_what_is_where) {
+TEST(index_report_sorts_out_what_is_where) {
     bench b;
     begin(&b);
     put(&b, "model.safetensors.index.json",
@@ -214,8 +214,8 @@ TEST(index_check_sorts_out_what_is_where) {
                                            {MS_STR("moved"), 1, 4},
                                            {MS_STR("new"), 1, 4},
                                            {MS_STR("twice"), 1, 4}};
-    ms_index_check check;
-    CHECK_OK(ms_index_check_make(&check, &b.plan, observed, 5, &b.err), &b.err);
+    ms_index_report check;
+    CHECK_OK(ms_index_report_make(&check, &b.plan, observed, 5, &b.err), &b.err);
     CHECK_EQ_TEXT(list_of(&check.scanned), "a.safetensors, b.safetensors");
     CHECK_EQ_TEXT(list_of(&check.missing_tensors), "gone");
     CHECK_EQ_TEXT(list_of(&check.extra_tensors), "new");
@@ -223,7 +223,7 @@ TEST(index_check_sorts_out_what_is_where) {
     CHECK(check.n_misplaced == 1 && !check.total_size_differs && check.stored_bytes == 20);
     CHECK_EQ_STR(check.misplaced[0].name, "moved");
     CHECK_EQ_STR(check.misplaced[0].found_in, "b.safetensors");
-    ms_index_check_warn(&check, &b.plan, &b.notes);
+    ms_index_report_warn(&check, &b.plan, &b.notes);
     CHECK_EQ_I64(b.notes.n, 4);
     CHECK_EQ_STR(b.notes.items[0].message, "[index] missing tensors: gone");
     CHECK_EQ_STR(b.notes.items[1].message, "[index] extra tensors: new");
@@ -232,18 +232,18 @@ TEST(index_check_sorts_out_what_is_where) {
     ms_buf text = {0};
     ms_arena arena = {0};
     const ms_json_value *root;
-    ms_index_check_report(&check, &b.plan, &text);
+    ms_index_report_json(&check, &b.plan, &text);
     CHECK_OK(ms_json_parse(&root, text.bytes, text.size, &arena, &b.err), &b.err);
     CHECK_EQ_STR(root->object.members[0].key, "expected_shards");
     CHECK_EQ_STR(root->object.members[7].key, "index_metadata");
     CHECK_EQ_I64(ms_json_get(root, "skipped_by_max_files")->array.n, 1);
     ms_arena_free(&arena);
     ms_buf_free(&text);
-    ms_index_check_free(&check);
+    ms_index_report_free(&check);
     end(&b);
 }
 
-TEST(index_check_caps_long_lists_on_the_line) {
+TEST(index_report_caps_long_lists_on_the_line) {
     bench b;
     begin(&b);
     ms_buf text = {0};
@@ -253,12 +253,12 @@ TEST(index_check_caps_long_lists_on_the_line) {
     put(&b, "model.safetensors.index.json", text.bytes);
     put(&b, "a.safetensors", "");
     CHECK_OK(make(&b, "{}", ""), &b.err);
-    ms_index_check check;
-    CHECK_OK(ms_index_check_make(&check, &b.plan, NULL, 0, &b.err), &b.err);
-    ms_index_check_warn(&check, &b.plan, &b.notes);
+    ms_index_report check;
+    CHECK_OK(ms_index_report_make(&check, &b.plan, NULL, 0, &b.err), &b.err);
+    ms_index_report_warn(&check, &b.plan, &b.notes);
     CHECK(b.notes.n == 1 && check.missing_tensors.n == 50);
     CHECK(ms_str_ends_with(b.notes.items[0].message, MS_STR("t19 and 30 more, all of them in logs/index_report.json")));
-    ms_index_check_free(&check);
+    ms_index_report_free(&check);
     ms_buf_free(&text);
     end(&b);
 }
@@ -273,15 +273,15 @@ TEST(run_plan_survives_every_failing_allocation) {
     ms_notes notes = {0};
     for (int64_t k = 1, n = 1; k <= n; k++) {
         ms_run_plan plan;
-        ms_index_check check = {0};
+        ms_index_report check = {0};
         const ms_observed_tensor observed[] = {{MS_STR("t1"), 0, 4}, {MS_STR("t9"), 0, 4}};
         ms_mem_fail_at(k == 1 ? 0 : k - 1);
         ms_status status = ms_run_plan_make(&plan, &b.config, ms_str_of(b.folder), &notes, &b.err);
-        if (status == MS_OK) status = ms_index_check_make(&check, &plan, observed, 2, &b.err);
+        if (status == MS_OK) status = ms_index_report_make(&check, &plan, observed, 2, &b.err);
         if (k == 1) n = ms_mem_count() + 1;
         ms_mem_fail_at(0);
         CHECK_EQ_I64(status, k == 1 ? MS_OK : MS_ERR_MEMORY);
-        ms_index_check_free(&check);
+        ms_index_report_free(&check);
         ms_run_plan_free(&plan);
     }
     ms_notes_free(&notes);

@@ -1,4 +1,4 @@
-#include "index_check.h"
+#include "index_report.h"
 
 #include <stdlib.h>
 
@@ -38,7 +38,7 @@ typedef struct comparison {
     bool *in_place; /* [n_entries of the index]: seen where the index says */
 } comparison;
 
-static bool note_observed(comparison *c, ms_index_check *out) {
+static bool note_observed(comparison *c, ms_index_report *out) {
     for (size_t i = 0; i < c->n; i++) {
         const ms_observed_tensor *const t = &c->observed[i];
         size_t *slot;
@@ -75,7 +75,7 @@ static int compare_misplaced(const void *a, const void *b) {
     return ms_str_compare(((const ms_misplaced_tensor *)a)->name, ((const ms_misplaced_tensor *)b)->name);
 }
 
-static ms_status keep_misplaced(comparison *c, ms_index_check *out, ms_err *err) {
+static ms_status keep_misplaced(comparison *c, ms_index_report *out, ms_err *err) {
     ms_misplaced_tensor *const items = ms_arena_alloc_array(&out->arena, c->misplaced.n + 1, sizeof *items);
     if (!items) return ms_err_memory(err, "the index check");
     if (c->misplaced.n > 0) {
@@ -87,9 +87,9 @@ static ms_status keep_misplaced(comparison *c, ms_index_check *out, ms_err *err)
     return MS_OK;
 }
 
-ms_status ms_index_check_make(ms_index_check *out, const ms_run_plan *plan, const ms_observed_tensor *observed, size_t n,
-                              ms_err *err) {
-    *out = (ms_index_check){0};
+ms_status ms_index_report_make(ms_index_report *out, const ms_run_plan *plan, const ms_observed_tensor *observed, size_t n,
+                               ms_err *err) {
+    *out = (ms_index_report){0};
     if (!plan->used) return MS_OK;
     comparison c = {.plan = plan, .observed = observed, .n = n};
     c.in_place = ms_mem_zalloc_array(plan->index.n_entries + 1, sizeof *c.in_place);
@@ -129,7 +129,7 @@ static void warn_of(ms_notes *warnings, const ms_run_plan *plan, const char *cod
     ms_buf_free(&text);
 }
 
-void ms_index_check_warn(const ms_index_check *check, const ms_run_plan *plan, ms_notes *warnings) {
+void ms_index_report_warn(const ms_index_report *check, const ms_run_plan *plan, ms_notes *warnings) {
     if (!plan->used) return;
     warn_of(warnings, plan, "index.missing_shards", "missing shards", &plan->missing);
     warn_of(warnings, plan, "index.missing_tensors", "missing tensors", &check->missing_tensors);
@@ -155,7 +155,7 @@ static void put_list(ms_json_out *json, const char *key, const ms_name_list *lis
     ms_json_out_end(json);
 }
 
-static void put_misplaced(ms_json_out *json, const ms_index_check *check) {
+static void put_misplaced(ms_json_out *json, const ms_index_report *check) {
     ms_json_out_key(json, "tensors_in_other_shard");
     ms_json_out_begin_array(json);
     for (size_t i = 0; i < check->n_misplaced; i++) {
@@ -171,7 +171,7 @@ static void put_misplaced(ms_json_out *json, const ms_index_check *check) {
     ms_json_out_end(json);
 }
 
-void ms_index_check_report(const ms_index_check *check, const ms_run_plan *plan, ms_buf *text) {
+void ms_index_report_json(const ms_index_report *check, const ms_run_plan *plan, ms_buf *text) {
     ms_json_out json = {.buf = text, .indent = 2};
     ms_json_out_begin_object(&json);
     put_list(&json, "expected_shards", &plan->expected);
@@ -193,7 +193,7 @@ void ms_index_check_report(const ms_index_check *check, const ms_run_plan *plan,
     ms_json_out_end(&json);
 }
 
-void ms_index_check_free(ms_index_check *check) {
+void ms_index_report_free(ms_index_report *check) {
     ms_arena_free(&check->arena);
-    *check = (ms_index_check){0};
+    *check = (ms_index_report){0};
 }

@@ -1,16 +1,16 @@
 /*
- * index_check: what the index says against what the files hold: index_report.json and the [index] warnings.
+ * index_report: what the index says against what the files hold: index_report.json and the [index] warnings.
  *
- *     ms_index_check check;
- *     MS_TRY(ms_index_check_make(&check, &plan, observed, n_observed, err));
- *     ms_index_check_warn(&check, &plan, &warnings);
- *     ms_index_check_report(&check, &plan, &text);               // the JSON
- *     ms_index_check_free(&check);
+ *     ms_index_report check;
+ *     MS_TRY(ms_index_report_make(&check, &plan, observed, n_observed, err));
+ *     ms_index_report_warn(&check, &plan, &warnings);
+ *     ms_index_report_json(&check, &plan, &text);               // the JSON
+ *     ms_index_report_free(&check);
  *
  * Only when the index chose the files; else the check is empty. What max_files cut off is neither missing nor wrong.
  */
-#ifndef MS_INDEX_CHECK_H
-#define MS_INDEX_CHECK_H
+#ifndef MS_INDEX_REPORT_H
+#define MS_INDEX_REPORT_H
 
 #include <stdint.h>
 
@@ -28,7 +28,7 @@ typedef struct ms_misplaced_tensor {
     ms_str name, index_shard, found_in;
 } ms_misplaced_tensor;
 
-typedef struct ms_index_check {
+typedef struct ms_index_report {
     ms_arena arena;
     ms_name_list scanned;                 /* shards that were read */
     ms_name_list missing_tensors;         /* in the index, in no file */
@@ -38,13 +38,13 @@ typedef struct ms_index_check {
     size_t n_misplaced;
     bool total_size_differs; /* all shards are there, yet metadata.total_size is not the size of their tensors */
     uint64_t stored_bytes;
-} ms_index_check;
+} ms_index_report;
 
 /* observed: [n], texts borrowed until the check is freed; a name may stand there several times. Free in any case. */
-ms_status ms_index_check_make(ms_index_check *out, const ms_run_plan *plan, const ms_observed_tensor *observed, size_t n,
-                              ms_err *err);
-void ms_index_check_warn(const ms_index_check *check, const ms_run_plan *plan, ms_notes *warnings);
-void ms_index_check_report(const ms_index_check *check, const ms_run_plan *plan, ms_buf *json);
-void ms_index_check_free(ms_index_check *check);
+ms_status ms_index_report_make(ms_index_report *out, const ms_run_plan *plan, const ms_observed_tensor *observed, size_t n,
+                               ms_err *err);
+void ms_index_report_warn(const ms_index_report *check, const ms_run_plan *plan, ms_notes *warnings);
+void ms_index_report_json(const ms_index_report *check, const ms_run_plan *plan, ms_buf *json);
+void ms_index_report_free(ms_index_report *check);
 
 #endif
