@@ -24,6 +24,8 @@ const char *ms_json_number_scan(ms_json_number *out, const char *bytes, size_t a
     const size_t first_digit = at;
     uint64_t magnitude = 0;
     bool overflow = false;
+    const size_t n_safe = size - at > 19 ? at + 19 : size; /* 19 digits always fit 64 bits */
+    for (; at < n_safe && is_digit(bytes[at]); at++) magnitude = magnitude * 10 + (uint64_t)(bytes[at] - '0');
     for (; at < size && is_digit(bytes[at]); at++) {
         overflow |= __builtin_mul_overflow(magnitude, 10, &magnitude);
         overflow |= __builtin_add_overflow(magnitude, (uint64_t)(bytes[at] - '0'), &magnitude);

@@ -13,8 +13,11 @@ static void set_bit(uint64_t *bits, int i, bool on) {
 }
 
 static void put_line(ms_json_out *out) {
+    static const char blanks[] = "                                ";
+    size_t n = (size_t)(out->depth * out->indent);
     ms_buf_put_char(out->buf, '\n');
-    for (int i = out->depth * out->indent; i > 0; i--) ms_buf_put_char(out->buf, ' ');
+    for (; n >= sizeof blanks; n -= sizeof blanks - 1) ms_buf_put(out->buf, blanks, sizeof blanks - 1);
+    ms_buf_put(out->buf, blanks, n);
 }
 
 /* What stands before an item or a key of the innermost container. */
@@ -111,15 +114,21 @@ void ms_json_out_bool(ms_json_out *out, bool value) {
     ms_buf_put_text(out->buf, value ? "true" : "false");
 }
 
-void ms_json_out_i64(ms_json_out *out, int64_t value) {
+static void put_integer(ms_json_out *out, bool negative, uint64_t magnitude) {
+    char text[24];
+    size_t at = sizeof text;
+    do text[--at] = (char)('0' + magnitude % 10);
+    while ((magnitude /= 10) != 0);
+    if (negative) text[--at] = '-';
     begin_value(out);
-    ms_buf_printf(out->buf, "%lld", (long long)value);
+    ms_buf_put(out->buf, text + at, sizeof text - at);
 }
 
-void ms_json_out_u64(ms_json_out *out, uint64_t value) {
-    begin_value(out);
-    ms_buf_printf(out->buf, "%llu", (unsigned long long)value);
+void ms_json_out_i64(ms_json_out *out, int64_t value) {
+    put_integer(out, value < 0, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
+
+void ms_json_out_u64(ms_json_out *out, uint64_t value) { put_integer(out, false, value); }
 
 void ms_json_out_f64(ms_json_out *out, double value) {
     begin_value(out);

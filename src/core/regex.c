@@ -59,8 +59,11 @@ static ms_status compile_error(const ms_regex *regex, int code, size_t at, ms_er
 /* Makes the code of a mode unless it is there. */
 static ms_status prepare(ms_regex *regex, int mode, ms_err *err) {
     if (regex->code[mode]) return MS_OK;
-    const uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_ALT_CIRCUMFLEX |
-                             (regex->python.ascii ? 0 : PCRE2_UCP) | (mode == MATCH_START ? PCRE2_ANCHORED : 0);
+    /* 10.42 counts a letter that must come first by a look-ahead and one that must come last as two: (?=a)b?a is not found in
+     * "a". */
+    const uint32_t unoptimized = regex->python.looks_ahead ? PCRE2_NO_START_OPTIMIZE : 0;
+    const uint32_t options = unoptimized | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C |
+                             PCRE2_ALT_CIRCUMFLEX | PCRE2_UCP | (mode == MATCH_START ? PCRE2_ANCHORED : 0);
     const ms_str text = ms_buf_str(&regex->python.text);
     int code;
     size_t at;

@@ -10,7 +10,8 @@
  *
  * Differences between Python and PCRE2 are translated (\Z, {,n}, \uXXXX, (?a), (?u)) or refused ((*VERB), \N{...}): the
  * table is in regex_python.h. What remains: \s does not match U+001C to U+001F, look-behind may have alternatives of
- * different widths, names of groups have at most 32 characters, repeats at most 65535.
+ * different widths, (?ai) still folds case beyond ASCII, \B matches in an empty subject (as in Python 3.14),
+ * names of groups have at most 32 characters, repeats at most 65535.
  * Match, depth and heap limits: a pattern that costs too much is MS_ERR_USAGE naming the pattern.
  * Subjects are UTF-8; what is not in them never matches.
  * A compiled pattern may be used by one thread at a time.

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+enum { VERBOSE = 1, ASCII = 2 }; /* (?x) and (?a) hold */
+
 typedef struct translator {
     ms_str in;
     size_t at;     /* the next byte of `in` */
@@ -9,9 +11,9 @@ typedef struct translator {
     ms_regex_python *out;
     ms_err *err;
     bool no_memory;
-    bool started;                                  /* something other than global flags has been seen */
-    int depth;                                     /* open groups */
-    bool verbose[MS_REGEX_PYTHON_MAX_NESTING + 1]; /* (?x) holds at this depth */
+    bool started;                                   /* something other than global flags has been seen */
+    int depth;                                      /* open groups */
+    uint8_t modes[MS_REGEX_PYTHON_MAX_NESTING + 1]; /* at this depth: */
 } translator;
 
 ms_status ms_regex_python_complain(ms_str pattern, size_t at, const char *why, ms_err *err) {
@@ -102,6 +104,32 @@ static ms_status property_escape(translator *t, char letter) {
     return copy_through(t, '}') ? MS_OK : refuse_escape(t, ": its { is not closed");
 }
 
+/* \d \w \s \b and their opposites for ASCII only. PCRE2 could do it without UCP, but for whole patterns only, and the JIT
+ * compiler of 10.42 then misreads \D, \W and \S beside PCRE2_MATCH_INVALID_UTF. */
+static void ascii_escape(translator *t, char c, bool in_class) {
+#define WORD "0-9A-Z_a-z"
+#define SPACE "\\t-\\r\\x20"
+#define ALONE(set) "(?-i:[" set "])" /* no case folding: the long s folds to s */
+    static const struct {
+        char letter;
+        const char *alone, *in_class; /* in_class NULL: refused there before */
+    } table[] = {
+        {'d', ALONE("0-9"), "0-9"},
+        {'D', ALONE("^0-9"), "\\x{0}-/:-\\x{10ffff}"},
+        {'w', ALONE(WORD), WORD},
+        {'W', ALONE("^" WORD), "\\x{0}-/:-@\\[-\\^`{-\\x{10ffff}"},
+        {'s', ALONE(SPACE), SPACE},
+        {'S', ALONE("^" SPACE), "\\x{0}-\\x{8}\\x{e}-\\x{1f}!-\\x{10ffff}"},
+        {'b', "(?-i:(?<=[" WORD "])(?![" WORD "])|(?<![" WORD "])(?=[" WORD "]))", "\\b"},
+        {'B', "(?-i:(?<=[" WORD "])(?=[" WORD "])|(?<![" WORD "])(?![" WORD "]))", NULL},
+    };
+#undef WORD
+#undef SPACE
+#undef ALONE
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (table[i].letter == c) put_text(t, in_class ? table[i].in_class : table[i].alone);
+}
+
 static ms_status letter_escape(translator *t, char c, bool in_class) {
     if (c == 'x' && peek(t, 0) != '{') return hex_escape(t, 2);
     if (c == 'u') return hex_escape(t, 4);
@@ -111,7 +139,8 @@ static ms_status letter_escape(translator *t, char c, bool in_class) {
     if (c == 'N') return refuse_escape(t, "{...}: write the character itself or \\uXXXX");
     if (!in_class && (c == 'Z' || c == 'z')) return put_text(t, "\\z"), MS_OK;
     if (!is_in(c, in_class ? "dDsSwWabfnrthH" : "AbBdDsSwWafnrthHRX")) return refuse_escape(t, "");
-    put(t, (const char[]){'\\', c}, 2);
+    if ((t->modes[t->depth] & ASCII) && is_in(c, "dDwWsSbB")) ascii_escape(t, c, in_class);
+    else put(t, (const char[]){'\\', c}, 2);
     return MS_OK;
 }
 
@@ -127,20 +156,31 @@ static ms_status escape(translator *t, bool in_class) {
 
 /* ---- classes and repeats ---- */
 
+/* One character or escape of a class; *is_set: it stands for many, so no range can begin or end there. */
+static ms_status class_item(translator *t, bool *is_set) {
+    const char c = peek(t, 0);
+    t->origin = t->at;
+    *is_set = c == '\\' && is_in(peek(t, 1), "dDsSwWpPhH");
+    if (c == '\\') return escape(t, true);
+    if (is_in(c, "[]-^:.=")) put_text(t, "\\"); /* "[:" would begin the name of a class */
+    do copy(t, 1);
+    while ((peek(t, 0) & 0xC0) == 0x80); /* the rest of a character */
+    return MS_OK;
+}
+
 static ms_status character_class(translator *t) {
     const size_t begin = t->at;
     copy(t, 1);
     if (peek(t, 0) == '^') copy(t, 1);
     for (bool first = true; more(t); first = false) {
-        const char c = peek(t, 0);
         t->origin = t->at;
-        if (c == ']' && !first) return copy(t, 1), MS_OK;
-        if (c == '\\') {
-            MS_TRY(escape(t, true));
-            continue;
-        }
-        if (c == '[' || c == ']') put_text(t, "\\");
+        if (peek(t, 0) == ']' && !first) return copy(t, 1), MS_OK;
+        bool is_set, ends_in_set;
+        MS_TRY(class_item(t, &is_set));
+        if (peek(t, 0) != '-' || peek(t, 1) == ']' || t->in.size - t->at < 2) continue;
         copy(t, 1);
+        MS_TRY(class_item(t, &ends_in_set));
+        if (is_set || ends_in_set) return refuse(t, "a range needs a single character at both ends");
     }
     t->origin = begin;
     return refuse(t, "the [ is not closed");
@@ -171,42 +211,52 @@ static void braces(translator *t) {
 
 /* ---- groups ---- */
 
-static ms_status enter(translator *t, bool verbose) {
+static ms_status enter(translator *t, uint8_t mode) {
     if (t->depth == MS_REGEX_PYTHON_MAX_NESTING) return refuse(t, "groups are nested too deep");
-    t->verbose[++t->depth] = verbose;
+    t->modes[++t->depth] = mode;
     t->started = true;
     return MS_OK;
 }
 
-/* What "(?ims-x:" and "(?ims)" say; t->at is behind the "(?". */
-static ms_status flags(translator *t) {
-    char kept[32] = "(?";
-    size_t n = 2;
-    bool off = false, ascii = false, verbose = t->verbose[t->depth];
+/* Reads "ims-x" up to ':' or ')'. kept: [16], what PCRE2 is to see of it. */
+static ms_status read_flags(translator *t, char *kept, uint8_t *mode, bool *off) {
+    size_t n = 0;
+    bool ascii = false, unicode = false;
     for (; is_in(peek(t, 0), "aiLmsux-"); t->at++) {
         const char c = peek(t, 0);
         if (c == 'L') return refuse(t, "(?L) is for patterns of bytes");
-        if (off && !is_in(c, "imsx")) return refuse(t, "only i, m, s and x can be switched off");
-        if (c == '-') off = true;
-        if (c == 'x') verbose = !off;
-        if (c == 'a') ascii = true;
-        else if (c != 'u' && n < sizeof kept - 2 && !memchr(kept + 2, c, n - 2)) kept[n++] = c;
+        if (*off && !is_in(c, "imsx")) return refuse(t, "only i, m, s and x can be switched off");
+        ascii |= c == 'a', unicode |= c == 'u';
+        if (ascii && unicode) return refuse(t, "flags a and u exclude each other");
+        if (c == '-') *off = true;
+        if (c == 'x') *mode = *off ? *mode & (uint8_t)~VERBOSE : *mode | VERBOSE;
+        if (!is_in(c, "au") && !memchr(kept, c, n)) kept[n++] = c;
     }
+    kept[n] = 0;
+    if (ascii) *mode |= ASCII;
+    if (unicode) *mode &= (uint8_t)~ASCII;
+    return MS_OK;
+}
+
+/* "(?ims-x:" and "(?ims)"; t->at is behind the "(?". */
+static ms_status flags(translator *t) {
+    char kept[16];
+    bool off = false;
+    uint8_t mode = t->modes[t->depth];
+    MS_TRY(read_flags(t, kept, &mode, &off));
     const char end = peek(t, 0);
     if (end != ':' && end != ')') return refuse(t, "unknown extension after (?");
     t->at++;
-    kept[n++] = end;
-    if (end == ':') {
-        if (ascii) return refuse(t, "(?a:...) for a part of a pattern; write (?a) at its start");
-        put(t, kept, n);
-        return enter(t, verbose);
+    if (end == ')') {
+        if (t->started || t->depth > 0) return refuse(t, "flags such as (?i) stand at the start of a pattern, or as (?i:...)");
+        if (off) return refuse(t, "flags can be switched off only for a part: (?-i:...)");
+        t->modes[0] = mode;
+        if (!kept[0]) return MS_OK;
     }
-    if (t->started || t->depth > 0) return refuse(t, "flags such as (?i) stand at the start of a pattern, or as (?i:...)");
-    if (off) return refuse(t, "flags can be switched off only for a part: (?-i:...)");
-    t->out->ascii |= ascii;
-    t->verbose[0] |= verbose;
-    if (n > 3) put(t, kept, n);
-    return MS_OK;
+    put_text(t, "(?");
+    put_text(t, kept);
+    put(t, &end, 1);
+    return end == ':' ? enter(t, mode) : MS_OK;
 }
 
 static ms_status conditional(translator *t) {
@@ -219,21 +269,22 @@ static ms_status conditional(translator *t) {
     put(t, t->in.text + begin, n);
     put_text(t, by_name ? ">)" : ")");
     t->at = begin + n + 1;
-    return enter(t, t->verbose[t->depth]);
+    return enter(t, t->modes[t->depth]);
 }
 
 static ms_status named(translator *t, size_t n_head) {
     copy(t, n_head);
     if (!copy_through(t, '>')) return refuse(t, "the name of the group has no >");
-    return enter(t, t->verbose[t->depth]);
+    return enter(t, t->modes[t->depth]);
 }
 
 static ms_status group(translator *t) {
-    const bool verbose = t->verbose[t->depth];
+    const uint8_t mode = t->modes[t->depth];
     const char kind = peek(t, 2), next = peek(t, 3);
     if (peek(t, 1) == '*') return refuse(t, "nothing to repeat after (");
-    if (peek(t, 1) != '?') return copy(t, 1), enter(t, verbose);
-    if (is_in(kind, ":=!>") || (kind == '<' && is_in(next, "=!"))) return copy(t, kind == '<' ? 4 : 3), enter(t, verbose);
+    if (peek(t, 1) != '?') return copy(t, 1), enter(t, mode);
+    t->out->looks_ahead |= kind == '=';
+    if (is_in(kind, ":=!>") || (kind == '<' && is_in(next, "=!"))) return copy(t, kind == '<' ? 4 : 3), enter(t, mode);
     if (kind == '#') {
         const char *const end = memchr(t->in.text + t->at, ')', t->in.size - t->at);
         if (!end) return refuse(t, "the comment (?# is not closed");
@@ -255,7 +306,7 @@ static ms_status group(translator *t) {
 
 static ms_status one(translator *t) {
     const char c = peek(t, 0);
-    const bool verbose = t->verbose[t->depth];
+    const bool verbose = t->modes[t->depth] & VERBOSE;
     t->origin = t->at;
     if (verbose && c == '#') {
         while (more(t) && t->in.text[t->at++] != '\n') continue;

@@ -9,8 +9,9 @@
  *   \xHH  \012  \123            the same, more or less       \x{...}
  *   \v                          any vertical space           \x{b}
  *   \1 .. \99                   or octal, by group count     \g{1} .. \g{99}
- *   [[:a]                       a POSIX class                [\[:a]
- *   (?a)  (?u)                  an error                     ASCII classes for the whole pattern; nothing
+ *   [[:a]  [.a]                 a POSIX class, an error      [\[\:a]  [\.a]
+ *   (?a)  (?a:...)              an error                     \d \w \s \b spelled out in ASCII
+ *   (?u)  (?u:...)              an error                     nothing, (?:...)
  *   (?(name)yes|no)             or a keyword                 (?(<name>)yes|no)
  *   # comment under (?x)        the same                     nothing
  *   (*VERB)  (?R)  \N{...}  \q  something else               refused, as are all escapes and groups Python has not,
@@ -32,8 +33,8 @@ enum { MS_REGEX_PYTHON_MAX_NESTING = 200 };
 
 typedef struct ms_regex_python {
     ms_buf text;              /* owned: the pattern for PCRE2 */
+    bool looks_ahead;         /* it holds (?=...) */
     MS_VEC(uint32_t) origins; /* owned: for each byte of text the byte of the Python pattern it comes from */
-    bool ascii;               /* (?a): \w \d \s \b know ASCII only */
 } ms_regex_python;
 
 /* Patterns have less than 2^32 bytes. MS_ERR_USAGE naming the pattern and the place. Free *out whatever comes back. */
