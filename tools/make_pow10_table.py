@@ -18,7 +18,8 @@ def ceil_pow10(k):
 def main():
     entries = [f"{{0x{v >> 64:016x}, 0x{v & (1 << 64) - 1:016x}}}" for v in map(ceil_pow10, range(FIRST, LAST + 1))]
     lines = ["    " + ", ".join(entries[i:i + 3]) + "," for i in range(0, len(entries), 3)]
-    text = f"""/* Made by tools/make_pow10_table.py. Row i: ceil(10^k * 2^(127 - floor(log2 10^k))) for k = i + POW10_FIRST, high word first. */
+    text = f"""/* Made by tools/make_pow10_table.py. Row i:
+ * ceil(10^k * 2^(127 - floor(log2 10^k))) for k = i + POW10_FIRST, high word first. */
 #ifndef MS_POW10_TABLE_H
 #define MS_POW10_TABLE_H
 

@@ -187,7 +187,8 @@ static int overview(ms_cli *cli) {
 /* argv: [argc], after the program's name. Words before the command: --help, --version, and nothing else. */
 static int run_line(ms_cli *cli, int argc, char *const *argv) {
     ms_err err = {0};
-    char *version[] = {"version", NULL};
+    static char word[] = "version";
+    char *version[] = {word, NULL};
     const char *const first = argc > 0 ? argv[0] : "--help";
     if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0) return overview(cli);
     if (strcmp(first, "--version") == 0 || strcmp(first, "-V") == 0) argv = version, argc = 1;

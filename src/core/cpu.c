@@ -49,7 +49,7 @@ void ms_cpu_model(char text[static 64]) {
     size_t blanks = strspn(text, " ");
     memmove(text, text + blanks, 64 - blanks);
     for (size_t n = strlen(text); n > 0 && text[n - 1] == ' '; n--) text[n - 1] = 0;
-    if (!text[0]) strcpy(text, "unknown processor");
+    if (!text[0]) memcpy(text, "unknown processor", sizeof "unknown processor");
 }
 
 #if defined(__x86_64__)

@@ -46,7 +46,8 @@ static ms_human not_finite(double value) {
 ms_human ms_human_rate(double bytes_per_second) {
     if (!isfinite(bytes_per_second) || bytes_per_second < 0) return (ms_human){"? B/s"};
     ms_human out = scaled(bytes_per_second, 4, byte_units, 7);
-    strcat(out.text, "/s");
+    const size_t n = strlen(out.text);
+    snprintf(out.text + n, sizeof out.text - n, "/s");
     return out;
 }
 

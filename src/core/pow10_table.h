@@ -1,4 +1,5 @@
-/* Made by tools/make_pow10_table.py. Row i: ceil(10^k * 2^(127 - floor(log2 10^k))) for k = i + POW10_FIRST, high word first. */
+/* Made by tools/make_pow10_table.py. Row i:
+ * ceil(10^k * 2^(127 - floor(log2 10^k))) for k = i + POW10_FIRST, high word first. */
 #ifndef MS_POW10_TABLE_H
 #define MS_POW10_TABLE_H
 

@@ -172,7 +172,7 @@ TEST(files_survive_every_failing_allocation) {
         ms_arena arena = {0};
         ms_files_list list = {0};
         ms_buf text = {0};
-        ms_str absolute;
+        ms_str absolute = MS_STR_NONE;
         ms_mem_fail_at(k);
         ms_status status = ms_files_write(path, "abc", 3, MS_FILES_SYNC, &err);
         if (status == MS_OK) status = ms_files_read(&text, path, 10, &err);

@@ -385,7 +385,7 @@ static ms_status read_schemes(const reader *r, const ms_json_value *root) {
     if (!schemes) return ms_err_memory(r->err, "the configuration");
     size_t n = 0;
     for (size_t i = 0; i < v->array.n; i++) {
-        bool enabled;
+        bool enabled = false;
         MS_TRY(read_scheme(r, &v->array.items[i], i, &schemes[n], &enabled));
         for (size_t k = 0; enabled && k < n; k++)
             MS_FAIL_IF(ms_str_equal(schemes[k].name, schemes[n].name), MS_ERR_USAGE, r->err,
