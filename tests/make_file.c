@@ -4,6 +4,12 @@
 
 #include "files.h"
 #include "mem.h"
+#include "npy.h"
+#include "zip.h"
+
+#if MS_HAVE_ZLIB
+#include <zlib.h>
+#endif
 
 static void must(ms_status status, const ms_err *err) {
     if (status == MS_OK) return;
@@ -70,6 +76,104 @@ size_t make_random_tensors(ms_gen *g, ms_arena *arena, ms_safetensors_tensor *ou
     const size_t n = gen_below(g, n_max + 1);
     for (size_t i = 0; i < n; i++) out[i] = random_tensor(g, arena, i);
     return n;
+}
+
+/* ---- npy and zip ---- */
+
+void make_npy(ms_buf *out, ms_dtype dtype, bool fortran, uint32_t rank, const uint64_t *shape, const void *bytes, size_t n) {
+    ms_err err = {0};
+    must(ms_npy_put_header(out, dtype, fortran, rank, shape, &err), &err);
+    ms_buf_put(out, bytes, n);
+}
+
+void make_npy_raw(ms_buf *out, int version, const char *header, const void *bytes, size_t n) {
+    const uint32_t length = (uint32_t)strlen(header) + 1;
+    const char prefix[] = {'\x93', 'N', 'U', 'M', 'P', 'Y', (char)version, 0};
+    ms_buf_put(out, prefix, sizeof prefix);
+    ms_buf_put(out, &length, version == 1 ? 2 : 4);
+    ms_buf_put_text(out, header);
+    ms_buf_put_char(out, '\n');
+    ms_buf_put(out, bytes, n);
+}
+
+static void put16(ms_buf *b, unsigned value) { ms_buf_put(b, &(uint16_t){(uint16_t)value}, 2); }
+static void put32(ms_buf *b, uint64_t value) { ms_buf_put(b, &(uint32_t){(uint32_t)value}, 4); }
+static void put64(ms_buf *b, uint64_t value) { ms_buf_put(b, &value, 8); }
+
+static void put_deflated(ms_buf *out, ms_str content) {
+#if MS_HAVE_ZLIB
+    z_stream z = {0};
+    const size_t most = content.size + content.size / 1000 + 64;
+    uint8_t *const packed = malloc(most);
+    if (!packed || deflateInit2(&z, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK) exit(2);
+    z.next_in = (Bytef *)(uintptr_t)content.text, z.avail_in = (unsigned)content.size;
+    z.next_out = packed, z.avail_out = (unsigned)most;
+    if (deflate(&z, Z_FINISH) != Z_STREAM_END) exit(2);
+    ms_buf_put(out, packed, most - z.avail_out);
+    deflateEnd(&z);
+    free(packed);
+#else
+    const uint16_t n = (uint16_t)content.size; /* one stored block */
+    ms_buf_put_char(out, 1);
+    put16(out, n), put16(out, (uint16_t)~n);
+    ms_buf_put_str(out, content);
+#endif
+}
+
+void make_zip_add(make_zip *z, const char *name, ms_str content, unsigned how) {
+    ms_buf packed = {0};
+    if (how & MAKE_DEFLATED) put_deflated(&packed, content);
+    else ms_buf_put_str(&packed, content);
+    const uint32_t crc = ms_zip_crc(0, content.text, content.size);
+    const unsigned flags = how & MAKE_DESCRIPTOR ? 0x0808 : 0, method = how & MAKE_DEFLATED ? 8 : 0;
+    const bool wide = how & MAKE_ZIP64, later = how & MAKE_DESCRIPTOR;
+    const uint64_t n_packed = packed.size, n_bytes = content.size, narrow = 0xFFFFFFFF;
+    const size_t n_name = strlen(name);
+
+    z->header_at[z->n] = z->file.size;
+    put32(&z->file, 0x04034B50), put16(&z->file, 45), put16(&z->file, flags), put16(&z->file, method), put32(&z->file, 0);
+    put32(&z->file, later ? 0 : crc), put32(&z->file, wide ? narrow : later ? 0 : n_packed);
+    put32(&z->file, wide ? narrow : later ? 0 : n_bytes);
+    put16(&z->file, (unsigned)n_name), put16(&z->file, wide ? 20 : 0);
+    ms_buf_put(&z->file, name, n_name);
+    if (wide) put16(&z->file, 1), put16(&z->file, 16), put64(&z->file, n_bytes), put64(&z->file, n_packed);
+    ms_buf_put_str(&z->file, ms_buf_str(&packed));
+    if (later) put32(&z->file, 0x08074B50), put32(&z->file, crc), put32(&z->file, n_packed), put32(&z->file, n_bytes);
+    ms_buf_free(&packed);
+
+    ms_buf *const d = &z->directory;
+    z->entry_at[z->n] = d->size;
+    put32(d, 0x02014B50), put16(d, 45), put16(d, 45), put16(d, flags), put16(d, method), put32(d, 0), put32(d, crc);
+    put32(d, wide ? narrow : n_packed), put32(d, wide ? narrow : n_bytes);
+    put16(d, (unsigned)n_name), put16(d, wide ? 28 : 0), put16(d, 0), put16(d, 0), put16(d, 0), put32(d, 0);
+    put32(d, wide ? narrow : z->header_at[z->n]);
+    ms_buf_put(d, name, n_name);
+    if (wide) put16(d, 1), put16(d, 24), put64(d, n_bytes), put64(d, n_packed), put64(d, z->header_at[z->n]);
+    z->n++;
+}
+
+void make_zip_end(make_zip *z, bool zip64) {
+    z->directory_at = z->file.size;
+    const uint64_t n_directory = z->directory.size;
+    ms_buf_put_str(&z->file, ms_buf_str(&z->directory));
+    if (zip64) {
+        const uint64_t at = z->file.size;
+        put32(&z->file, 0x06064B50), put64(&z->file, 44), put16(&z->file, 45), put16(&z->file, 45), put32(&z->file, 0);
+        put32(&z->file, 0), put64(&z->file, z->n), put64(&z->file, z->n), put64(&z->file, n_directory);
+        put64(&z->file, z->directory_at);
+        put32(&z->file, 0x07064B50), put32(&z->file, 0), put64(&z->file, at), put32(&z->file, 1);
+    }
+    z->end_at = z->file.size;
+    put32(&z->file, 0x06054B50), put32(&z->file, 0);
+    put16(&z->file, zip64 ? 0xFFFF : (unsigned)z->n), put16(&z->file, zip64 ? 0xFFFF : (unsigned)z->n);
+    put32(&z->file, zip64 ? 0xFFFFFFFF : n_directory), put32(&z->file, zip64 ? 0xFFFFFFFF : z->directory_at),
+        put16(&z->file, 0);
+}
+
+void make_zip_free(make_zip *z) {
+    ms_buf_free(&z->file);
+    ms_buf_free(&z->directory);
+    *z = (make_zip){0};
 }
 
 /* ---- sources ---- */

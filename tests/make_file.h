@@ -28,6 +28,26 @@ ms_safetensors_tensor make_f32(ms_arena *arena, const char *name, float first, u
 /* Random tensors: 0 .. n_max of them, any type but UNKNOWN, rank 0 .. 4, extents 0 .. 6, odd names. Returns how many. */
 size_t make_random_tensors(ms_gen *g, ms_arena *arena, ms_safetensors_tensor *out, size_t n_max);
 
+/* ---- npy and zip ---- */
+
+/* An array file: the header that NumPy writes, then n bytes. */
+void make_npy(ms_buf *out, ms_dtype dtype, bool fortran, uint32_t rank, const uint64_t *shape, const void *bytes, size_t n);
+
+/* The same around any header text (a newline is put behind it), of version 1, 2 or 3. */
+void make_npy_raw(ms_buf *out, int version, const char *header, const void *bytes, size_t n);
+
+typedef struct make_zip { /* zero it, add members, end it; then `file` is an archive, to be freed with make_zip_free */
+    ms_buf file, directory;
+    size_t n;
+    size_t header_at[8], entry_at[8]; /* of each member: its header in the file, its entry in the directory */
+    size_t directory_at, end_at;      /* in the file, known when it is ended */
+} make_zip;
+
+enum { MAKE_DEFLATED = 1, MAKE_ZIP64 = 2, MAKE_DESCRIPTOR = 4 }; /* DEFLATED without zlib: stored blocks */
+void make_zip_add(make_zip *z, const char *name, ms_str content, unsigned how);
+void make_zip_end(make_zip *z, bool zip64);
+void make_zip_free(make_zip *z);
+
 /* ---- sources ---- */
 
 /* Like ms_source_over_memory without the map: every view is a copy in the scratch, and the k-th view from now fails with

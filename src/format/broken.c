@@ -14,6 +14,14 @@ static ms_status placed(const ms_broken_rules *rules, ms_err *err, ms_status sta
     return ms_err_within(err, status, "%s", ms_str_shown(ms_str_of(rules->path)).text);
 }
 
+static ms_status keep_note(const ms_broken_rules *rules, ms_err *err, ms_severity severity, const char *code, ms_str tensor,
+                           int64_t offset, const sentence *message) {
+    if (!rules->notes) return MS_OK;
+    const size_t n_lost = rules->notes->lost;
+    ms_notes_add(rules->notes, severity, code, ms_str_of(rules->path), tensor, offset, "%s", message->text);
+    return rules->notes->lost == n_lost ? MS_OK : ms_err_memory(err, "a finding");
+}
+
 ms_status ms_broken(const ms_broken_rules *rules, ms_err *err, const char *code, ms_str tensor, int64_t offset,
                     const char *format, ...) {
     sentence message;
@@ -25,10 +33,17 @@ ms_status ms_broken(const ms_broken_rules *rules, ms_err *err, const char *code,
         ms_err_set(err, MS_ERR_DAMAGED, "%s", message.text);
         return placed(rules, err, MS_ERR_DAMAGED, tensor, offset);
     }
-    if (!rules->notes) return MS_OK;
-    const size_t n_lost = rules->notes->lost;
-    ms_notes_add(rules->notes, MS_NOTE_ERROR, code, ms_str_of(rules->path), tensor, offset, "%s", message.text);
-    return rules->notes->lost == n_lost ? MS_OK : ms_err_memory(err, "a finding");
+    return keep_note(rules, err, MS_NOTE_ERROR, code, tensor, offset, &message);
+}
+
+ms_status ms_broken_remark(const ms_broken_rules *rules, ms_err *err, ms_severity severity, const char *code, ms_str tensor,
+                           const char *format, ...) {
+    sentence message;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message.text, sizeof message.text, format, args);
+    va_end(args);
+    return keep_note(rules, err, severity, code, tensor, MS_NOTE_NO_OFFSET, &message);
 }
 
 ms_status ms_broken_beyond_use(const ms_broken_rules *rules, ms_err *err, ms_status status, ms_str tensor, int64_t offset,

@@ -5,9 +5,11 @@
 #include "gguf.h"
 #include "guard.h"
 #include "mem.h"
+#include "npy.h"
+#include "npz.h"
 #include "safetensors.h"
 
-const ms_format *const ms_formats[] = {&ms_safetensors_format, &ms_gguf_format, NULL};
+const ms_format *const ms_formats[] = {&ms_safetensors_format, &ms_gguf_format, &ms_npz_format, &ms_npy_format, NULL};
 
 enum { HEAD_BYTES = 4096 };
 
