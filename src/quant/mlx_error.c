@@ -7,6 +7,10 @@
 
 ms_mlx_error_rows *const ms_mlx_error_kernels[MS_ISA_COUNT] = {
     [MS_ISA_SCALAR] = ms_mlx_error_rows_scalar,
+#if defined(__x86_64__)
+    [MS_ISA_AVX2] = ms_mlx_error_rows_avx2,
+    [MS_ISA_AVX512] = ms_mlx_error_rows_avx512,
+#endif
 };
 
 void ms_mlx_error_init(ms_mlx_error *e, const ms_mlx_quantiser *q, float max_abs) {

@@ -176,7 +176,7 @@ PROPERTY(mlx_error_merge_is_concatenation, 50) {
 ISA_TEST(mlx_error_kernels_agree) {
     static float w[4096];
     static const size_t widths[] = {128, 256, 384, 512, 640, 1024, 2048};
-    if (!ms_mlx_error_kernels[isa]) return;
+    CHECK(ms_mlx_error_kernels[isa]);
     for (int i = 0; i < 40; i++) {
         const setting s = any_setting(g);
         const ms_mlx_quantiser q = quantiser_of(s);
@@ -194,7 +194,7 @@ ISA_TEST(mlx_error_kernels_agree) {
 /* Narrow rows: fewer groups than a block holds, down to one. */
 ISA_TEST(mlx_error_kernels_agree_on_narrow_rows) {
     static float w[16 * 64];
-    if (!ms_mlx_error_kernels[isa]) return;
+    CHECK(ms_mlx_error_kernels[isa]);
     const setting s = any_setting(g);
     const ms_mlx_quantiser q = quantiser_of(s);
     const size_t n_cols = (size_t)q.codec.group_size * (1 + gen_below(g, 3)), n_rows = sizeof w / sizeof w[0] / n_cols;
