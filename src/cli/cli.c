@@ -38,7 +38,7 @@ ms_status ms_cli_put_and_free(ms_cli *cli, ms_buf *b, const char *what, ms_err *
     return failed ? ms_err_memory(err, what) : MS_OK;
 }
 
-static void talk(ms_cli *cli, const char *head, const char *format, va_list args) {
+MS_PRINTF(3, 0) static void talk(ms_cli *cli, const char *head, const char *format, va_list args) {
     ms_buf line = {0};
     ms_buf_put_text(&line, head);
     ms_buf_vprintf(&line, format, args);
@@ -119,7 +119,7 @@ static int finish_output(ms_cli *cli, const char *command, int code) {
 static void read_common_options(ms_cli *cli) {
     const ms_args *const args = &cli->args;
     const unsigned takes = cli->command->takes;
-    if (takes & MS_TAKES_FORMAT) cli->format = (ms_format)ms_args_choice(args, "format");
+    if (takes & MS_TAKES_FORMAT) cli->format = (ms_cli_format)ms_args_choice(args, "format");
     if (takes & MS_TAKES_FORMAT && ms_args_flag(args, "csv")) cli->format = MS_FORMAT_CSV;
     if (takes & (MS_TAKES_JSON | MS_TAKES_FORMAT) && ms_args_flag(args, "json")) cli->format = MS_FORMAT_JSON;
     if (takes & MS_TAKES_THREADS) cli->threads = (int)ms_args_int(args, "threads");

@@ -26,14 +26,14 @@
 #include "str.h"
 #include "term.h"
 
-typedef enum ms_format { MS_FORMAT_TEXT, MS_FORMAT_JSON, MS_FORMAT_CSV } ms_format;
+typedef enum ms_cli_format { MS_FORMAT_TEXT, MS_FORMAT_JSON, MS_FORMAT_CSV } ms_cli_format;
 
 typedef struct ms_cli {
     const ms_command_set *set;
     const ms_command *command;
     ms_args args;
     ms_opt common[MS_COMMON_MAX]; /* the table of the shared options */
-    ms_format format;
+    ms_cli_format format;
     int threads; /* --threads; 0: all processors, as ms_pool_create takes it */
     bool quiet;
     bool color;   /* on stdout */

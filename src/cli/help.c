@@ -7,6 +7,7 @@
 #include "json.h"
 #include "str.h"
 #include "term.h"
+#include "width.h"
 
 enum { MAX_COLUMNS = 100, MAX_LEFT = 30 };
 
@@ -26,7 +27,7 @@ static void wrap(ms_buf *out, const ms_help_look *look, ms_str text, int at, int
     while (text.size > 0) {
         const ms_str word = ms_str_cut(&text, ' ');
         if (word.size == 0) continue;
-        const int width = ms_term_width(word);
+        const int width = (int)ms_width_of(word);
         if (!first && at + 1 + width > right) {
             ms_buf_printf(out, "\n%*s", indent, "");
             at = indent;
@@ -43,7 +44,7 @@ static void wrap(ms_buf *out, const ms_help_look *look, ms_str text, int at, int
 
 /* Two columns: "  left      right ..."; a long left has a line of its own. */
 static void row(ms_buf *out, const ms_help_look *look, ms_str left, int left_width, ms_str right) {
-    const int width = ms_term_width(left), indent = 2 + left_width + 2;
+    const int width = (int)ms_width_of(left), indent = 2 + left_width + 2;
     ms_buf_printf(out, "  %.*s", (int)left.size, left.text);
     if (width > left_width) ms_buf_printf(out, "\n%*s", indent, "");
     else ms_buf_printf(out, "%*s", left_width - width + 2, "");
@@ -132,7 +133,7 @@ static int widest_spelling(ms_buf *out, const ms_command *command) {
         ms_buf_clear(&text);
         put_spelling(&text, o);
         if (text.failed) out->failed = true;
-        const int width = ms_term_width(ms_buf_str(&text));
+        const int width = (int)ms_width_of(ms_buf_str(&text));
         if (width > widest && width <= MAX_LEFT) widest = width;
     }
     ms_buf_free(&text);

@@ -1,7 +1,12 @@
 #include "progress.h"
 
-#include "term.h"
+#include <fcntl.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
 #include "test.h"
+#include "width.h"
 
 static void line(char out[256], int columns, bool unicode, uint64_t total, uint64_t done, double rate, double left) {
     ms_progress p;
@@ -34,16 +39,56 @@ PROPERTY(progress_fits_the_line, 500) {
     const uint64_t total = gen_u64(g) >> gen_below(g, 64), done = total ? gen_u64(g) % total : gen_u64(g) >> 8;
     const int columns = 20 + (int)gen_below(g, 160);
     line(text, columns, gen_below(g, 2), total, done, gen_unit(g) * 1e11, gen_unit(g) * 1e6 - 1e5);
-    CHECK_MSG(ms_term_width(ms_str_of(text)) < columns, "%d columns: '%s'", columns, text);
+    CHECK_MSG((int)ms_width_of(ms_str_of(text)) < columns, "%d columns: '%s'", columns, text);
     CHECK(ms_str_is_utf8(ms_str_of(text), NULL));
 }
 
-TEST(term_width_counts_cells_not_bytes) {
-    CHECK_EQ_I64(ms_term_width(MS_STR("abc")), 3);
-    CHECK_EQ_I64(ms_term_width(MS_STR("\u00e9")), 1);
-    CHECK_EQ_I64(ms_term_width(MS_STR("e\u0301")), 1);
-    CHECK_EQ_I64(ms_term_width(MS_STR("\u4e13\u5bb6")), 4);
-    CHECK_EQ_I64(ms_term_width(MS_STR("\u2501\u2588")), 2);
-    CHECK_EQ_I64(ms_term_width(MS_STR("\U0001f600")), 2);
-    CHECK_EQ_I64(ms_term_width(MS_STR("\xf0\x9f")), 1); /* cut short: no read beyond the end */
+/* What a terminal gets in about a third of a second of steady work: a few redraws, the last of which is cleared. */
+TEST(progress_draws_ten_times_a_second_and_clears_its_line) {
+    int terminal, stderr_before;
+    char got[8192];
+    const int master = posix_openpt(O_RDWR | O_NOCTTY);
+    CHECK(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    terminal = open(ptsname(master), O_RDWR | O_NOCTTY);
+    CHECK(terminal >= 0);
+    fflush(stderr);
+    stderr_before = dup(STDERR_FILENO);
+    dup2(terminal, STDERR_FILENO);
+
+    ms_progress p;
+    ms_progress_init(&p, true, false, false, 80);
+    struct timespec begin, end;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    ms_progress_begin(&p, "collect", 1000000);
+    for (int i = 0; i < 350; i++) {
+        ms_progress_add(&p, 1000);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    ms_progress_end(&p);
+    ms_progress_end(&p);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    const double seconds = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
+
+    dup2(stderr_before, STDERR_FILENO);
+    close(stderr_before), close(terminal);
+    size_t n = 0; /* in pieces, until the other end is closed */
+    for (ssize_t piece; n < sizeof got - 1 && (piece = read(master, got + n, sizeof got - 1 - n)) > 0;) n += (size_t)piece;
+    close(master);
+    CHECK(n > 0);
+    got[n] = 0;
+    int n_drawn = 0;
+    for (const char *at = got; (at = strstr(at, "\r\x1b[Kcollect  ")); at++) n_drawn++;
+    CHECK_MSG(n_drawn >= 1 && n_drawn <= 10 * seconds, "%d redraws in %.2f s", n_drawn, seconds);
+    CHECK(n >= 4 && memcmp(got + n - 4, "\r\x1b[K", 4) == 0);
+    CHECK(!strchr(got, '\n'));
+}
+
+TEST(progress_is_silent_where_it_is_not_wanted) {
+    ms_progress p;
+    ms_progress_init(&p, false, false, false, 80);
+    ms_progress_begin(&p, "collect", 1000);
+    ms_progress_add(&p, 1000);
+    ms_progress_hide(&p);
+    ms_progress_end(&p);
+    CHECK(!p.enabled);
 }

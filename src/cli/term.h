@@ -6,8 +6,6 @@
 
 #include <stdbool.h>
 
-#include "str.h"
-
 typedef enum ms_style {
     MS_STYLE_PLAIN, /* ends any other */
     MS_STYLE_BOLD,
@@ -30,7 +28,5 @@ bool ms_term_is_terminal(int fd);
 int ms_term_columns(int fd);
 /* The locale's encoding is UTF-8. */
 bool ms_term_unicode(void);
-/* How many cells UTF-8 text takes: wide letters two, combining marks none. Text as ms_str_shown gives it. */
-int ms_term_width(ms_str text);
 
 #endif
