@@ -50,9 +50,9 @@ static ms_map_slot *probe(const ms_map *map, ms_str key, uint64_t hash) {
     }
 }
 
-static bool grow(ms_map *map) {
+static bool grow_to(ms_map *map, size_t n_slots) {
     ms_map bigger = *map;
-    bigger.n_slots = map->n_slots ? map->n_slots * 2 : 64;
+    bigger.n_slots = n_slots;
     bigger.slots = ms_mem_zalloc_array(bigger.n_slots, sizeof *bigger.slots);
     if (!bigger.slots) return false;
     if (map->n_slots == 0 && getrandom(bigger.key, sizeof bigger.key, GRND_NONBLOCK) != sizeof bigger.key)
@@ -62,6 +62,17 @@ static bool grow(ms_map *map) {
     ms_mem_free(map->slots);
     *map = bigger;
     return true;
+}
+
+static bool grow(ms_map *map) { return grow_to(map, map->n_slots ? map->n_slots * 2 : 64); }
+
+bool ms_map_reserve(ms_map *map, size_t n) {
+    size_t n_slots = 64;
+    while (n_slots / 4 * 3 < n) {
+        if (n_slots > SIZE_MAX / 2) return false;
+        n_slots *= 2;
+    }
+    return n_slots <= map->n_slots || grow_to(map, n_slots);
 }
 
 bool ms_map_add(ms_map *map, ms_str key, size_t value, size_t **slot_out, bool *is_new) {

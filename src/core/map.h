@@ -25,6 +25,9 @@ typedef struct ms_map {
     uint64_t key[2];
 } ms_map;
 
+/* Room for n keys in all, so that adding them does not grow the table step by step. False when memory is short. */
+bool ms_map_reserve(ms_map *map, size_t n);
+
 /* False when memory is short. *slot (may be NULL): where the value lies, valid until the next add. */
 bool ms_map_add(ms_map *map, ms_str key, size_t value, size_t **slot, bool *is_new);
 size_t *ms_map_find(const ms_map *map, ms_str key);

@@ -176,20 +176,6 @@ static ms_status read_field(parser *p, ms_str tensor, ms_str key, ms_stored *out
     return ms_json_skip(&p->json, p->err);
 }
 
-static ms_status keep_tensor(parser *p, const ms_stored *tensor, size_t at) {
-    safetensors_reader *const r = p->reader;
-    size_t *slot;
-    bool is_new;
-    if (!ms_map_add(&p->by_name, tensor->name, r->list.n, &slot, &is_new)) return ms_err_memory(p->err, "tensor names");
-    if (!is_new) {
-        MS_TRY(ms_broken(&p->rules, p->err, "safetensors.duplicate", tensor->name, (int64_t)at,
-                         "invalid JSON in header: this name occurs twice; each tensor may be described once"));
-        r->list.items[*slot] = *tensor; /* the last one counts, as in the reference */
-        return MS_OK;
-    }
-    return MS_VEC_PUSH(&r->list, *tensor) ? MS_OK : ms_err_memory(p->err, "the list of tensors");
-}
-
 static ms_status read_tensor(parser *p, ms_str name, size_t at) {
     ms_stored tensor = {.name = name, .source = p->reader->base.source};
     unsigned has = 0;
@@ -205,7 +191,7 @@ static ms_status read_tensor(parser *p, ms_str name, size_t at) {
     if (has != HAS_ALL)
         return ms_broken_beyond_use(&p->rules, p->err, MS_ERR_DAMAGED, name, (int64_t)at,
                                     "invalid JSON in header: the field '%s' is missing", missing);
-    return keep_tensor(p, &tensor, at);
+    return MS_VEC_PUSH(&p->reader->list, tensor) ? MS_OK : ms_err_memory(p->err, "the list of tensors");
 }
 
 static ms_status read_header(parser *p) {
@@ -227,6 +213,32 @@ static ms_status read_header(parser *p) {
         }
     }
     return ms_json_end(json, p->err);
+}
+
+/* Where a name stands in the file; unknown when it was written with escapes. */
+static int64_t place_of_name(const safetensors_reader *r, ms_str name) {
+    const char *const begin = r->header.bytes;
+    const bool inside = name.text >= begin && name.text < begin + r->base.header_bytes;
+    return inside ? name.text - begin : MS_NOTE_NO_OFFSET;
+}
+
+/* No name may occur twice. Lenient: the last one counts, as in the reference, and the others go. */
+static ms_status check_names(parser *p) {
+    safetensors_reader *const r = p->reader;
+    if (!ms_map_reserve(&p->by_name, r->list.n)) return ms_err_memory(p->err, "tensor names");
+    size_t n_kept = 0;
+    for (size_t i = 0; i < r->list.n; i++) {
+        const ms_stored *const t = &r->list.items[i];
+        size_t *slot;
+        bool is_new;
+        if (!ms_map_add(&p->by_name, t->name, n_kept, &slot, &is_new)) return ms_err_memory(p->err, "tensor names");
+        if (!is_new)
+            MS_TRY(ms_broken(&p->rules, p->err, "safetensors.duplicate", t->name, place_of_name(r, t->name),
+                             "invalid JSON in header: this name occurs twice; each tensor may be described once"));
+        r->list.items[is_new ? n_kept++ : *slot] = *t;
+    }
+    r->list.n = n_kept;
+    return MS_OK;
 }
 
 /* ---- offsets ---- */
@@ -391,6 +403,16 @@ static ms_status load_header(safetensors_reader *r, const ms_broken_rules *rules
                                 ms_str_shown(ms_str_sub(text, bad_at, bad_at + 1)).text);
 }
 
+/* Room for all tensors at once: each has a brace of its own, and the shortest description has this many bytes. */
+static bool reserve_list(safetensors_reader *r) {
+    enum { SHORTEST = sizeof "\"\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,0]}" - 1 };
+    const char *const text = r->header.bytes;
+    size_t n_braces = 0;
+    for (size_t i = LENGTH_BYTES; i < r->base.header_bytes; i++) n_braces += text[i] == '{';
+    const size_t most = (size_t)r->base.header_bytes / SHORTEST;
+    return MS_VEC_RESERVE(&r->list, n_braces < most ? n_braces : most);
+}
+
 /* What the JSON reader found wrong gets its place in the file; what this file found has it already. */
 static ms_status read_header_placed(parser *p) {
     ms_err inner = {0};
@@ -410,7 +432,8 @@ static ms_status read_and_check(safetensors_reader *r, const ms_broken_rules *ru
     p.json = ms_json_over(r->header.bytes, (size_t)r->base.header_bytes, &r->base.arena);
     p.json.at = LENGTH_BYTES; /* so that the bytes in messages are those of the file */
     uint64_t end = 0;
-    ms_status status = read_header_placed(&p);
+    ms_status status = reserve_list(r) ? read_header_placed(&p) : ms_err_memory(err, "the list of tensors");
+    if (status == MS_OK) status = check_names(&p);
     if (status == MS_OK) {
         sort_by_place(r);
         status = check_tensors(&p, &end);

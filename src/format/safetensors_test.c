@@ -82,7 +82,7 @@ static const strict_case strict_cases[] = {
     {"{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "the field 'dtype' occurs twice"},
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1],\"more\":[{\"x\":null}]}}", 1, NULL},
     {"{" T("a", "U8", "[1]", 0, 1) "," T("a", "U8", "[1]", 0, 1) "}", 1,
-     "tensor 'a': byte 65: invalid JSON in header: this name occurs twice"},
+     "tensor 'a': byte 62: invalid JSON in header: this name occurs twice"},
     {"{" T("a", "U8", "[0]", 0, 0) "," T("\\u0061", "U8", "[1]", 0, 1) "}", 1, "occurs twice"},
     {"{\"__metadata__\":{\"format\":\"pt\",\"x\":\"\\u00e9\"}}", 0, NULL},
     {"{\"__metadata__\":null}", 0, NULL},

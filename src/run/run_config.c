@@ -214,17 +214,15 @@ static ms_status read_split_sizes(const reader *r, const ms_json_value *v, const
     if (!v || v->kind != MS_JSON_ARRAY) return wrong(r, key, "a list of sizes, or \"equal\"", v);
     int64_t *const sizes = ms_arena_alloc_array(&r->config->arena, v->array.n + 1, sizeof *sizes);
     if (!sizes) return ms_err_memory(r->err, "the configuration");
-    for (size_t i = 0; i < v->array.n; i++) {
+    size_t n = 0;
+    for (size_t i = 0; i < v->array.n && !split->bad_size.text; i++) {
         const ms_json_value *const item = &v->array.items[i];
         const char *const type = python_type(item);
-        if (type && !split->bad_size.text) split->bad_size = ms_str_of(type);
-        sizes[i] = item->kind == MS_JSON_INT    ? item->integer
-                   : item->kind == MS_JSON_BOOL ? item->boolean
-                   : item->kind == MS_JSON_UINT ? INT64_MAX
-                                                : 0;
+        if (type) split->bad_size = ms_str_of(type);
+        else sizes[n++] = item->kind == MS_JSON_INT ? item->integer : item->kind == MS_JSON_BOOL ? item->boolean : INT64_MAX;
     }
     split->sizes = sizes;
-    split->n_sizes = v->array.n;
+    split->n_sizes = n;
     return MS_OK;
 }
 

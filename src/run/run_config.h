@@ -33,7 +33,7 @@ typedef struct ms_packed_split { /* how a fused matrix is cut, after the layout 
     bool interleave;      /* part k of K is every K-th row, from the k-th on */
     const int64_t *sizes; /* [n_sizes] */
     size_t n_sizes;
-    ms_str bad_size;     /* the type of the first size that is no integer, as Python names it; text NULL when all are */
+    ms_str bad_size;     /* the list goes on with something that is no integer: its type, as Python names it; else text NULL */
     const ms_str *projs; /* [n_projs] */
     size_t n_projs;
 } ms_packed_split;
