@@ -5,11 +5,13 @@ extern const ms_command ms_cmd_completion;
 extern const ms_command ms_cmd_doctor;
 extern const ms_command ms_cmd_help;
 extern const ms_command ms_cmd_init;
+extern const ms_command ms_cmd_inspect;
 extern const ms_command ms_cmd_report;
 extern const ms_command ms_cmd_version;
 
 static const ms_command *const commands[] = {
     /* Look */
+    &ms_cmd_inspect,
 
     /* Measure */
     &ms_cmd_init,

@@ -51,6 +51,7 @@ typedef struct ms_banks {
     ms_bank *items; /* owned */
     size_t n, capacity;
     MS_VEC(ms_matrix) matrices;
+    ms_notes notes; /* tensors that could not be cut into matrices, and why */
 } ms_banks;
 
 /* All banks that the family tables see, ordered by section, layer, role, projection (gate, up, down, router), expert. */

@@ -21,6 +21,7 @@
 #include "index.h"
 #include "json.h"
 #include "map.h"
+#include "model_config.h"
 #include "notes.h"
 #include "reader.h"
 
@@ -63,6 +64,8 @@ typedef struct ms_tensor {
     const char
         *section;       /* "" main model; "mtp", "vision", "audio", "encoder", "decoder", "attention_experts", ...; a literal */
     const char *scheme; /* how values are stored: "" plain, else "fp8_block", "gguf_q4_k", "mlx_affine", ... */
+    uint32_t pattern;   /* index into the checkpoint's patterns */
+    bool shadowed;      /* another tensor has the same name, and that one counts */
 } ms_tensor;
 
 typedef struct ms_file {
@@ -80,6 +83,8 @@ typedef struct ms_open_options {
 } ms_open_options;
 
 struct ms_family;
+struct ms_pattern;
+struct ms_layer;
 typedef struct ms_checkpoint {
     ms_arena arena;
     ms_str path;   /* as given */
@@ -88,13 +93,19 @@ typedef struct ms_checkpoint {
     size_t n_files;
     ms_tensor *tensors; /* [n_tensors], by file, then by place in the file */
     size_t n_tensors;
-    ms_map by_name;              /* tensor name -> index of the first tensor called that */
+    ms_map by_name;              /* tensor name -> index of the tensor that counts, when several are called that */
     const ms_json_value *config; /* config.json, or NULL */
     ms_str config_path;          /* "" when there is none */
     ms_index *index;             /* the index that named the files, or NULL */
     ms_str index_path;
-    const struct ms_family *family; /* that explained the expert tensors, or NULL */
-    ms_notes notes;                 /* warnings and, when lenient, broken rules */
+    ms_model_config model;          /* what the config says, in our words */
+    const struct ms_family *family; /* that explained most expert tensors, or NULL */
+    struct ms_pattern *patterns;    /* [n_patterns] names without their numbers (family.h); none under no_family */
+    size_t n_patterns;
+    struct ms_layer *layers; /* [n_layers] with experts or a router, by section and number (family.h) */
+    size_t n_layers;
+    ms_notes notes; /* warnings and, when lenient, broken rules */
+    ms_buf index_text, config_text;
 } ms_checkpoint;
 
 /* The files to read are found from the path. MS_ERR_NOT_FOUND, _DAMAGED, _UNSUPPORTED, ... with file and place. Owned. */

@@ -1,0 +1,257 @@
+#include "checkpoint.h"
+
+#include "family.h"
+#include "file_set.h"
+#include "files.h"
+#include "index_check.h"
+#include "pool.h"
+
+enum { FILES_PER_THREAD = 4 };
+static const uint64_t max_index_bytes = UINT64_C(2) << 30, max_config_bytes = UINT64_C(64) << 20;
+
+/* ---- config ---- */
+
+static void note_config(ms_checkpoint *ckpt, const char *code, const char *what) {
+    ms_notes_add(&ckpt->notes, MS_NOTE_WARNING, code, ckpt->config_path, MS_STR(""), MS_NOTE_NO_OFFSET,
+                 "%s; what only the config tells (the number of experts per token, for one) stays unknown", what);
+}
+
+/* config.json, or params.json of Mistral's own files. Whatever is wrong with it is a note: tensors tell most of what it would.
+ */
+static ms_status read_config(ms_checkpoint *ckpt, ms_err *err) {
+    static const char *const names[] = {"config.json", "params.json"};
+    ms_err why = {0};
+    for (size_t i = 0; i < 2 && ckpt->config_path.size == 0 && ckpt->folder.text; i++) {
+        const ms_str path = ms_files_join(&ckpt->arena, ckpt->folder, ms_str_of(names[i]));
+        if (!path.text) return ms_err_memory(err, "a path");
+        if (ms_files_is_regular(path.text)) ckpt->config_path = path;
+    }
+    if (ckpt->config_path.size == 0) return MS_OK;
+    const ms_status status = ms_files_read(&ckpt->config_text, ckpt->config_path.text, max_config_bytes, &why);
+    if (status == MS_ERR_MEMORY) return ms_err_memory(err, "the config");
+    if (status != MS_OK) {
+        note_config(ckpt, "config.unreadable", why.text);
+        return MS_OK;
+    }
+    const ms_str text = ms_buf_str(&ckpt->config_text);
+    const ms_json_value *root = NULL;
+    if (text.size == 0) {
+        note_config(ckpt, "config.empty", "the file is empty");
+    } else if (ms_json_parse(&root, text.text, text.size, &ckpt->arena, &why) != MS_OK) {
+        if (why.status == MS_ERR_MEMORY) return ms_err_memory(err, "the config");
+        note_config(ckpt, "config.invalid", why.text);
+    } else if (root->kind != MS_JSON_OBJECT) {
+        note_config(ckpt, "config.invalid", "the file holds no JSON object");
+    } else {
+        ckpt->config = root;
+    }
+    return MS_OK;
+}
+
+/* ---- files ---- */
+
+typedef struct ms_opening { /* one file, opened by whichever thread */
+    ms_file *file;
+    ms_notes notes;
+    ms_err err;
+    ms_status status;
+} ms_opening;
+
+typedef struct ms_openings {
+    ms_opening *items;
+    ms_read_options options;
+} ms_openings;
+
+static ms_status open_one(void *context, size_t item, int worker, ms_err *err) {
+    (void)worker, (void)err;
+    ms_openings *const all = context;
+    ms_opening *const o = &all->items[item];
+    ms_source *source;
+    o->status = ms_source_open_file(&source, o->file->path.text, &o->err);
+    if (o->status != MS_OK) return MS_OK; /* the caller looks at every file */
+    o->file->n_bytes = source->size;
+    o->status = ms_reader_open(&o->file->reader, source, &all->options, &o->notes, &o->err);
+    return MS_OK;
+}
+
+static void copy_notes(ms_notes *into, const ms_notes *from) {
+    for (size_t i = 0; i < from->n; i++) {
+        const ms_note *const n = &from->items[i];
+        ms_notes_add(into, n->severity, n->code, n->file, n->tensor, n->offset, "%.*s", (int)n->message.size, n->message.text);
+    }
+    into->lost += from->lost;
+}
+
+/* Takes the files in order; the first that cannot be read ends it, unless lenient. */
+static ms_status settle(ms_checkpoint *ckpt, ms_opening *items, bool lenient, ms_err *err) {
+    size_t n_open = 0;
+    const ms_opening *worst = NULL;
+    for (size_t i = 0; i < ckpt->n_files; i++) {
+        ms_opening *const o = &items[i];
+        copy_notes(&ckpt->notes, &o->notes);
+        if (o->status == MS_OK) {
+            n_open++;
+            continue;
+        }
+        o->file->reader = NULL;
+        if (!worst) worst = o;
+        if (o->status == MS_ERR_MEMORY) lenient = false;
+        ms_notes_add(&ckpt->notes, MS_NOTE_ERROR, "file.unreadable", o->file->path, MS_STR(""), MS_NOTE_NO_OFFSET, "%s",
+                     o->err.text);
+    }
+    if (!worst || (lenient && n_open > 0)) return MS_OK;
+    return ms_err_set(err, worst->status, "%s", worst->err.text);
+}
+
+static ms_status open_files(ms_checkpoint *ckpt, const ms_open_options *options, ms_err *err) {
+    const size_t n = ckpt->n_files;
+    ms_openings all = {.options = {.lenient = options->lenient, .inflate_budget = options->inflate_budget}};
+    ms_status status = MS_OK;
+    all.items = ms_mem_zalloc_array(n ? n : 1, sizeof *all.items);
+    if (!all.items) return ms_err_memory(err, "the files");
+    for (size_t i = 0; i < n; i++) all.items[i].file = &ckpt->files[i];
+    const int n_threads = n / FILES_PER_THREAD < 16 ? (int)(n / FILES_PER_THREAD) : 0;
+    if (n_threads <= 1 && n < 2 * FILES_PER_THREAD) {
+        for (size_t i = 0; i < n; i++) open_one(&all, i, 0, err);
+    } else {
+        ms_pool *pool;
+        status = ms_pool_create(&pool, n_threads, err);
+        if (status == MS_OK) status = ms_pool_run(pool, n, open_one, &all, NULL, err);
+        if (status == MS_OK) ms_pool_destroy(pool);
+    }
+    if (status == MS_OK) status = settle(ckpt, all.items, options->lenient, err);
+    for (size_t i = 0; i < n; i++) ms_notes_free(&all.items[i].notes);
+    ms_mem_free(all.items);
+    return status;
+}
+
+/* ---- tensors ---- */
+
+static ms_status list_tensors(ms_checkpoint *ckpt, ms_err *err) {
+    size_t n = 0;
+    for (size_t f = 0; f < ckpt->n_files; f++) {
+        ms_file *const file = &ckpt->files[f];
+        file->first_tensor = n;
+        file->n_tensors = file->reader ? file->reader->n_tensors : 0;
+        n += file->n_tensors;
+    }
+    MS_FAIL_IF(n >= UINT32_MAX, MS_ERR_UNSUPPORTED, err, "%zu tensors: at most %u can be handled", n, UINT32_MAX - 1);
+    ckpt->tensors = ms_mem_zalloc_array(n, sizeof *ckpt->tensors);
+    if (!ckpt->tensors || !ms_map_reserve(&ckpt->by_name, n)) return ms_err_memory(err, "the list of tensors");
+    for (size_t f = 0; f < ckpt->n_files; f++)
+        for (size_t t = 0; t < ckpt->files[f].n_tensors; t++) {
+            const size_t i = ckpt->n_tensors++;
+            ckpt->tensors[i] = (ms_tensor){.stored = &ckpt->files[f].reader->tensors[t],
+                                           .file = (uint32_t)f,
+                                           .layer = -1,
+                                           .expert = -1,
+                                           .section = "",
+                                           .scheme = ""};
+            size_t *first;
+            bool is_new;
+            if (!ms_map_add(&ckpt->by_name, ckpt->tensors[i].stored->name, i, &first, &is_new))
+                return ms_err_memory(err, "the names of the tensors");
+            ckpt->tensors[i].shadowed = !is_new;
+        }
+    return MS_OK;
+}
+
+/* Config, headers, index, families: what both ways of opening share. */
+static ms_status fill(ms_checkpoint *ckpt, const ms_open_options *options, ms_err *err) {
+    MS_TRY(read_config(ckpt, err));
+    MS_TRY(ms_model_config_read(&ckpt->model, ckpt->config, &ckpt->arena, &ckpt->notes, ckpt->config_path, err));
+    MS_TRY(open_files(ckpt, options, err));
+    MS_TRY(list_tensors(ckpt, err));
+    MS_TRY(ms_index_check(ckpt, err));
+    return options->no_family ? MS_OK : ms_family_classify(ckpt, err);
+}
+
+static ms_status add_file(ms_checkpoint *ckpt, ms_str path, ms_str name, ms_err *err) {
+    ms_file *const file = &ckpt->files[ckpt->n_files];
+    *file = (ms_file){.path = ms_arena_copy(&ckpt->arena, path), .name = ms_arena_copy(&ckpt->arena, name)};
+    if (!file->path.text || !file->name.text) return ms_err_memory(err, "the list of files");
+    ckpt->n_files++;
+    return MS_OK;
+}
+
+static ms_status take_set(ms_checkpoint *ckpt, ms_file_set *set, ms_err *err) {
+    ckpt->folder = set->folder;
+    ckpt->index_path = set->index_path;
+    if (set->index_path.size) {
+        MS_TRY(ms_files_read(&ckpt->index_text, set->index_path.text, max_index_bytes, err));
+        ms_index *const index = ms_arena_zalloc(&ckpt->arena, sizeof *index);
+        if (!index) return ms_err_memory(err, "the index");
+        const ms_status status = ms_index_parse(index, ckpt->index_text.bytes, ckpt->index_text.size, err);
+        if (status != MS_OK) return ms_err_within(err, status, "%s", ms_str_shown(set->index_path).text);
+        ckpt->index = index;
+        MS_TRY(ms_index_choose_shards(ckpt, set, err));
+    }
+    ckpt->files = ms_mem_zalloc_array(set->files.n ? set->files.n : 1, sizeof *ckpt->files);
+    if (!ckpt->files) return ms_err_memory(err, "the list of files");
+    for (size_t i = 0; i < set->files.n; i++) MS_TRY(add_file(ckpt, set->files.items[i].path, set->files.items[i].name, err));
+    return MS_OK;
+}
+
+static ms_checkpoint *make(const char *path) {
+    ms_checkpoint *const ckpt = ms_mem_zalloc(sizeof *ckpt);
+    if (!ckpt) return NULL;
+    ckpt->path = ms_arena_copy(&ckpt->arena, ms_str_of(path));
+    ckpt->config_path = ckpt->index_path = MS_STR("");
+    if (ckpt->path.text) return ckpt;
+    ms_checkpoint_close(ckpt);
+    return NULL;
+}
+
+static const ms_open_options defaults = {0};
+
+ms_status ms_checkpoint_open(ms_checkpoint **out, const char *path, const ms_open_options *options, ms_err *err) {
+    ms_file_set set = {0};
+    *out = NULL;
+    ms_checkpoint *const ckpt = make(path);
+    if (!ckpt) return ms_err_memory(err, "the checkpoint");
+    ms_status status = ms_file_set_find(&set, path, &ckpt->arena, &ckpt->notes, err);
+    if (status == MS_OK) status = take_set(ckpt, &set, err);
+    if (status == MS_OK) status = fill(ckpt, options ? options : &defaults, err);
+    ms_file_set_free(&set);
+    if (status == MS_OK) *out = ckpt;
+    else ms_checkpoint_close(ckpt);
+    return status;
+}
+
+ms_status ms_checkpoint_open_files(ms_checkpoint **out, const char *const *paths, size_t n_paths, const char *folder,
+                                   const ms_open_options *options, ms_err *err) {
+    *out = NULL;
+    ms_checkpoint *const ckpt = make(folder ? folder : n_paths ? paths[0] : "");
+    if (!ckpt) return ms_err_memory(err, "the checkpoint");
+    ckpt->folder = folder ? ckpt->path : MS_STR_NONE;
+    ckpt->files = ms_mem_zalloc_array(n_paths ? n_paths : 1, sizeof *ckpt->files);
+    ms_status status = ckpt->files ? MS_OK : ms_err_memory(err, "the list of files");
+    for (size_t i = 0; i < n_paths && status == MS_OK; i++) {
+        const ms_str path = ms_str_of(paths[i]);
+        const ms_str name = folder ? ms_files_relative(&ckpt->arena, path, ckpt->folder) : ms_files_name_of(path);
+        status = name.text ? add_file(ckpt, path, name, err) : ms_err_memory(err, "a path");
+    }
+    if (status == MS_OK) status = fill(ckpt, options ? options : &defaults, err);
+    if (status == MS_OK) *out = ckpt;
+    else ms_checkpoint_close(ckpt);
+    return status;
+}
+
+void ms_checkpoint_close(ms_checkpoint *ckpt) {
+    if (!ckpt) return;
+    for (size_t i = 0; i < ckpt->n_files; i++)
+        if (ckpt->files[i].reader) ms_reader_close(ckpt->files[i].reader);
+    ms_mem_free(ckpt->files);
+    ms_mem_free(ckpt->tensors);
+    ms_map_free(&ckpt->by_name);
+    if (ckpt->index) ms_index_free(ckpt->index);
+    ms_buf_free(&ckpt->index_text), ms_buf_free(&ckpt->config_text);
+    ms_notes_free(&ckpt->notes);
+    ms_arena_free(&ckpt->arena);
+    ms_mem_free(ckpt);
+}
+
+const ms_tensor *ms_checkpoint_find(const ms_checkpoint *ckpt, ms_str name) {
+    const size_t *const found = ms_map_find(&ckpt->by_name, name);
+    return found ? &ckpt->tensors[*found] : NULL;
+}

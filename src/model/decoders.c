@@ -1,0 +1,45 @@
+#include "decoders.h"
+
+#include "checked.h"
+#include "decode.h"
+
+const ms_decoder *const ms_decoders[] = {NULL};
+
+static const ms_decoder *decoder_of(const ms_tensor *tensor) {
+    for (size_t i = 0; ms_decoders[i]; i++)
+        if (strcmp(ms_decoders[i]->scheme, tensor->scheme) == 0) return ms_decoders[i];
+    return NULL;
+}
+
+static ms_status plain(const ms_stored *s, uint64_t first, size_t n, ms_scratch *scratch, float *out, ms_err *err) {
+    uint64_t offset, n_bytes, begin;
+    const void *bytes;
+    MS_FAIL_IF(!ms_dtype_range(s->dtype, first, n, &offset, &n_bytes, &begin), MS_ERR_UNSUPPORTED, err,
+               "elements of type %s cannot be read", ms_str_shown(s->dtype_name).text);
+    MS_FAIL_IF(!ms_range_inside(offset, n_bytes, s->n_bytes), MS_ERR_DAMAGED, err,
+               "element %llu and %zu after it lie outside the tensor's %llu bytes", (unsigned long long)first, n,
+               (unsigned long long)s->n_bytes);
+    MS_TRY(ms_source_view(s->source, s->offset + offset, (size_t)n_bytes, scratch, &bytes, err));
+    return ms_decode_f32(s->dtype, bytes, (size_t)begin, n, out, err);
+}
+
+ms_status ms_decoders_check(const ms_tensor *tensor, ms_err *err) {
+    const ms_stored *const s = tensor->stored;
+    if (ms_tensor_is_plain(tensor)) {
+        MS_FAIL_IF(!ms_dtype_info_of(s->dtype)->decodable, MS_ERR_UNSUPPORTED, err,
+                   "tensor '%s': elements of type %s cannot be decoded", ms_str_shown(s->name).text,
+                   ms_str_shown(s->dtype_name).text);
+        return MS_OK;
+    }
+    MS_FAIL_IF(!decoder_of(tensor), MS_ERR_UNSUPPORTED, err, "tensor '%s': weights quantised as %s cannot be decoded yet",
+               ms_str_shown(s->name).text, tensor->scheme);
+    return MS_OK;
+}
+
+ms_status ms_decoders_run(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch,
+                          float *out, ms_err *err) {
+    MS_TRY(ms_decoders_check(tensor, err));
+    const ms_status status = ms_tensor_is_plain(tensor) ? plain(tensor->stored, first, n, scratch, out, err)
+                                                        : decoder_of(tensor)->run(ckpt, tensor, first, n, scratch, out, err);
+    return status == MS_OK ? MS_OK : ms_err_within(err, status, "tensor '%s'", ms_str_shown(tensor->stored->name).text);
+}

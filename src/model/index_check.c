@@ -1,0 +1,223 @@
+#include "index_check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "files.h"
+
+enum { NAMED = 8 }; /* notes of one class */
+
+/* ---- shards and files ---- */
+
+static const ms_files_entry *differing_in_case(const ms_files_list *list, ms_str name) {
+    for (size_t i = 0; i < list->n; i++)
+        if (ms_str_equal_nocase(list->items[i].name, name) && !ms_str_equal(list->items[i].name, name)) return &list->items[i];
+    return NULL;
+}
+
+static size_t tensors_of_shard(const ms_index *index, size_t shard) {
+    size_t n = 0;
+    for (size_t i = 0; i < index->n_entries; i++) n += index->entries[i].shard == shard;
+    return n;
+}
+
+static void note_missing(ms_checkpoint *ckpt, const ms_files_list *list, size_t shard) {
+    const ms_str name = ckpt->index->shards[shard];
+    const ms_files_entry *const other = differing_in_case(list, name);
+    ms_notes_add(&ckpt->notes, MS_NOTE_ERROR, "index.missing_shard", ckpt->index_path, MS_STR(""), MS_NOTE_NO_OFFSET,
+                 "shard '%s' with %zu tensors is not there; was the download cut short?", ms_str_shown(name).text,
+                 tensors_of_shard(ckpt->index, shard));
+    if (other)
+        ms_notes_add(&ckpt->notes, MS_NOTE_WARNING, "index.case_mismatch", ckpt->index_path, MS_STR(""), MS_NOTE_NO_OFFSET,
+                     "'%s' is there, which differs from '%s' in case only; rename it", ms_str_shown(other->name).text,
+                     ms_str_shown(name).text);
+}
+
+static bool names_shard(const ms_index *index, ms_str name) {
+    for (size_t s = 0; s < index->n_shards; s++) {
+        ms_str shard = index->shards[s];
+        if (ms_str_starts_with(shard, MS_STR("./"))) shard = ms_str_sub(shard, 2, shard.size);
+        if (ms_str_equal(shard, name)) return true;
+    }
+    return false;
+}
+
+static void note_unlisted_files(ms_checkpoint *ckpt, const ms_files_list *list) {
+    size_t n = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        const ms_str name = list->items[i].name;
+        if (!list->items[i].is_regular || !ms_str_ends_with(name, MS_STR(".safetensors")) || names_shard(ckpt->index, name))
+            continue;
+        if (n++ < NAMED)
+            ms_notes_add(&ckpt->notes, MS_NOTE_WARNING, "index.file_unlisted", ckpt->index_path, MS_STR(""), MS_NOTE_NO_OFFSET,
+                         "'%s' lies beside the index, which does not name it; it is left out", ms_str_shown(name).text);
+    }
+    if (n > NAMED)
+        ms_notes_add(&ckpt->notes, MS_NOTE_WARNING, "index.file_unlisted", ckpt->index_path, MS_STR(""), MS_NOTE_NO_OFFSET,
+                     "and %zu more files", n - NAMED);
+}
+
+static ms_status choose(ms_checkpoint *ckpt, ms_file_set *set, const ms_files_list *list, ms_err *err) {
+    const ms_index *const index = ckpt->index;
+    size_t n_missing = 0;
+    for (size_t s = 0; s < index->n_shards; s++) {
+        const ms_str name = index->shards[s];
+        if (!ms_index_shard_is_inside(name)) {
+            ms_notes_add(&ckpt->notes, MS_NOTE_ERROR, "index.shard_outside", ckpt->index_path, MS_STR(""), MS_NOTE_NO_OFFSET,
+                         "shard '%s' lies outside the model folder; it is not opened", ms_str_shown(name).text);
+            n_missing++;
+            continue;
+        }
+        const ms_str path = ms_files_join(&ckpt->arena, set->folder, name);
+        if (!path.text) return ms_err_memory(err, "a path");
+        if (ms_files_is_regular(path.text)) {
+            MS_TRY(ms_file_set_add(set, name, &ckpt->arena, err));
+        } else if (n_missing++ < NAMED) {
+            note_missing(ckpt, list, s);
+        }
+    }
+    if (n_missing > NAMED)
+        ms_notes_add(&ckpt->notes, MS_NOTE_ERROR, "index.missing_shard", ckpt->index_path, MS_STR(""), MS_NOTE_NO_OFFSET,
+                     "%zu of %zu shards are missing", n_missing, index->n_shards);
+    note_unlisted_files(ckpt, list);
+    MS_FAIL_IF(set->files.n == 0 && index->n_shards > 0, MS_ERR_NOT_FOUND, err,
+               "%s: none of its %zu shards is there, the first is '%s'; download them into the same folder",
+               ms_str_shown(ckpt->index_path).text, index->n_shards, ms_str_shown(index->shards[0]).text);
+    return MS_OK;
+}
+
+ms_status ms_index_choose_shards(ms_checkpoint *ckpt, ms_file_set *set, ms_err *err) {
+    ms_files_list list = {0};
+    ms_status status = ms_files_list_folder(&list, set->folder.text, err);
+    if (status == MS_OK) status = choose(ckpt, set, &list, err);
+    ms_files_list_free(&list);
+    return status;
+}
+
+/* ---- tensors ---- */
+
+typedef struct ms_class { /* notes of one code: the first few by name, then a count */
+    ms_checkpoint *ckpt;
+    const char *code, *rest;
+    ms_severity severity;
+    size_t n;
+} ms_class;
+
+MS_PRINTF(3, 4) static void add(ms_class *c, ms_str tensor, const char *format, ...) {
+    if (c->n++ >= NAMED) return;
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    const ms_str file = c->ckpt->index_path;
+    ms_notes_add(&c->ckpt->notes, c->severity, c->code, file, tensor, MS_NOTE_NO_OFFSET, "%s", text);
+}
+
+static void finish(const ms_class *c) {
+    if (c->n > NAMED)
+        ms_notes_add(&c->ckpt->notes, c->severity, c->code, c->ckpt->index_path, MS_STR(""), MS_NOTE_NO_OFFSET,
+                     "and %zu more %s", c->n - NAMED, c->rest);
+}
+
+/* The file that a shard of the index is, or UINT32_MAX. */
+static bool file_numbers(const ms_checkpoint *ckpt, uint32_t *numbers) {
+    ms_map by_name = {0};
+    bool ok = true;
+    for (size_t f = 0; f < ckpt->n_files && ok; f++) ok = ms_map_add(&by_name, ckpt->files[f].name, f, NULL, NULL);
+    for (size_t s = 0; s < ckpt->index->n_shards && ok; s++) {
+        const size_t *const found = ms_map_find(&by_name, ckpt->index->shards[s]);
+        numbers[s] = found ? (uint32_t)*found : UINT32_MAX;
+    }
+    ms_map_free(&by_name);
+    return ok;
+}
+
+/* The tensor of that name in that file, when the name occurs more than once; else SIZE_MAX. Duplicates are rare: a plain
+ * search. */
+static size_t twin_in_file(const ms_checkpoint *ckpt, ms_str name, uint32_t file) {
+    const ms_file *const f = &ckpt->files[file];
+    for (size_t i = f->first_tensor; i < f->first_tensor + f->n_tensors; i++)
+        if (ms_str_equal(ckpt->tensors[i].stored->name, name)) return i;
+    return SIZE_MAX;
+}
+
+static size_t note_duplicates(ms_checkpoint *ckpt) {
+    ms_class duplicates = {ckpt, "index.duplicate_tensor", "tensors", MS_NOTE_WARNING, 0};
+    for (size_t i = 0; i < ckpt->n_tensors; i++) {
+        const ms_tensor *const t = &ckpt->tensors[i];
+        if (!t->shadowed) continue;
+        const ms_tensor *const first = ms_checkpoint_find(ckpt, t->stored->name);
+        add(&duplicates, t->stored->name, "the name occurs in '%s' and in '%s'",
+            ms_str_shown(ckpt->files[first->file].name).text, ms_str_shown(ckpt->files[t->file].name).text);
+    }
+    finish(&duplicates);
+    return duplicates.n;
+}
+
+static void check_entries(ms_checkpoint *ckpt, const uint32_t *files, size_t n_duplicates, uint8_t *listed) {
+    ms_class missing = {ckpt, "index.tensor_missing", "tensors are in no shard", MS_NOTE_ERROR, 0};
+    ms_class elsewhere = {ckpt, "index.tensor_elsewhere", "tensors are in other shards", MS_NOTE_WARNING, 0};
+    const ms_index *const index = ckpt->index;
+    for (size_t e = 0; e < index->n_entries; e++) {
+        const ms_index_entry *const entry = &index->entries[e];
+        const uint32_t file = files[entry->shard];
+        size_t *const found = ms_map_find(&ckpt->by_name, entry->tensor);
+        if (!found) {
+            const bool unreadable = file == UINT32_MAX || !ckpt->files[file].reader; /* the shard was reported */
+            if (!unreadable)
+                add(&missing, entry->tensor, "the index says '%s', but the tensor is in no shard",
+                    ms_str_shown(index->shards[entry->shard]).text);
+            continue;
+        }
+        listed[*found] = 1;
+        if (file == UINT32_MAX || ckpt->tensors[*found].file == file) continue;
+        const size_t twin = n_duplicates ? twin_in_file(ckpt, entry->tensor, file) : SIZE_MAX;
+        if (twin != SIZE_MAX) { /* the one that the index means counts */
+            ckpt->tensors[*found].shadowed = true;
+            ckpt->tensors[twin].shadowed = false;
+            listed[ *found = twin] = 1;
+            continue;
+        }
+        add(&elsewhere, entry->tensor, "the index says '%s', but the tensor is in '%s'",
+            ms_str_shown(index->shards[entry->shard]).text, ms_str_shown(ckpt->files[ckpt->tensors[*found].file].name).text);
+    }
+    finish(&missing);
+    finish(&elsewhere);
+}
+
+static void note_unlisted(ms_checkpoint *ckpt, const uint8_t *listed) {
+    ms_class unlisted = {ckpt, "index.tensor_unlisted", "tensors are not in the index", MS_NOTE_WARNING, 0};
+    for (size_t i = 0; i < ckpt->n_tensors; i++)
+        if (!listed[i] && !ckpt->tensors[i].shadowed)
+            add(&unlisted, ckpt->tensors[i].stored->name, "in '%s', but not in the index",
+                ms_str_shown(ckpt->files[ckpt->tensors[i].file].name).text);
+    finish(&unlisted);
+}
+
+static void check_total(ms_checkpoint *ckpt) {
+    uint64_t tensors = 0, files = 0;
+    for (size_t i = 0; i < ckpt->n_tensors; i++) tensors += ckpt->tensors[i].stored->n_bytes;
+    for (size_t f = 0; f < ckpt->n_files; f++) files += ckpt->files[f].n_bytes;
+    const uint64_t stated = ckpt->index->total_size;
+    if (!ckpt->index->has_total_size || stated == tensors || stated == files) return;
+    ms_notes_add(&ckpt->notes, MS_NOTE_WARNING, "index.total_size", ckpt->index_path, MS_STR(""), MS_NOTE_NO_OFFSET,
+                 "total_size is %llu, the tensors here are %llu bytes", (unsigned long long)stated,
+                 (unsigned long long)tensors);
+}
+
+ms_status ms_index_check(ms_checkpoint *ckpt, ms_err *err) {
+    const size_t n_duplicates = note_duplicates(ckpt);
+    if (!ckpt->index) return MS_OK;
+    uint32_t *const files = ms_mem_alloc_array(ckpt->index->n_shards, sizeof *files);
+    uint8_t *const listed = ms_mem_zalloc(ckpt->n_tensors);
+    const bool ok = files && listed && file_numbers(ckpt, files);
+    if (ok) {
+        check_entries(ckpt, files, n_duplicates, listed);
+        note_unlisted(ckpt, listed);
+        check_total(ckpt);
+    }
+    ms_mem_free(files);
+    ms_mem_free(listed);
+    return ok ? MS_OK : ms_err_memory(err, "the check of the index");
+}

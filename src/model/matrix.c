@@ -1,0 +1,132 @@
+/*
+ * matrix: strided windows into tensors, read as f32 rows.
+ *
+ * Where columns lie next to each other rows are decoded in place. Where they do not (stored [in, out]) the work goes tile by
+ * tile: runs along the stored rows are decoded into a small square, which is turned as it is written out, so that every cache
+ * line of the file is used whole.
+ */
+#include "bank.h"
+#include "checked.h"
+#include "decode.h"
+#include "decoders.h"
+#include "half.h"
+
+enum { TILE = 64 };
+
+typedef struct ms_reading { /* what every read of a matrix needs */
+    const ms_checkpoint *ckpt;
+    const ms_tensor *tensor;
+    const ms_matrix *matrix;
+    ms_scratch *scratch;
+    ms_err *err;
+} ms_reading;
+
+static ms_status run(const ms_reading *r, uint64_t first, size_t n, float *out) {
+    return ms_decoders_run(r->ckpt, r->tensor, first, n, r->scratch, out, r->err);
+}
+
+static ms_status rows_straight(const ms_reading *r, uint64_t row, uint64_t n, float *out) {
+    const ms_matrix *const m = r->matrix;
+    const uint64_t first = m->first + row * m->row_stride;
+    if (m->row_stride == m->cols) return run(r, first, (size_t)(n * m->cols), out);
+    for (uint64_t i = 0; i < n; i++) MS_TRY(run(r, first + i * m->row_stride, (size_t)m->cols, out + i * m->cols));
+    return MS_OK;
+}
+
+/* A tile of n_rows x n_cols: one run of the file a column. Rows lie row_stride apart in it: 1, or 2 where gate and up
+ * alternate. */
+static ms_status tile(const ms_reading *r, uint64_t row, uint64_t n_rows, uint64_t col, uint64_t n_cols, float *out) {
+    float square[TILE * TILE];
+    const ms_matrix *const m = r->matrix;
+    const uint64_t length = (n_rows - 1) * m->row_stride + 1;
+    for (uint64_t c = 0; c < n_cols; c++) {
+        const uint64_t first = m->first + row * m->row_stride + (col + c) * m->col_stride;
+        MS_TRY(run(r, first, (size_t)length, square + c * TILE));
+    }
+    for (uint64_t i = 0; i < n_rows; i++)
+        for (uint64_t c = 0; c < n_cols; c++) out[i * m->cols + c] = square[c * TILE + i * m->row_stride];
+    return MS_OK;
+}
+
+static ms_status rows_turned(const ms_reading *r, uint64_t row, uint64_t n, float *out) {
+    const ms_matrix *const m = r->matrix;
+    const uint64_t high = m->row_stride == 0 || m->row_stride > TILE / 4 ? 1 : TILE / m->row_stride;
+    for (uint64_t i = 0; i < n; i += high)
+        for (uint64_t c = 0; c < m->cols; c += TILE) {
+            const uint64_t n_rows = n - i < high ? n - i : high, n_cols = m->cols - c < TILE ? m->cols - c : TILE;
+            MS_TRY(tile(r, row + i, n_rows, c, n_cols, out + i * m->cols + c));
+        }
+    return MS_OK;
+}
+
+ms_status ms_matrix_rows(const ms_checkpoint *ckpt, const ms_matrix *matrix, uint64_t row, uint64_t n, ms_scratch *scratch,
+                         float *out, ms_err *err) {
+    const ms_reading r = {ckpt, &ckpt->tensors[matrix->tensor], matrix, scratch, err};
+    MS_FAIL_IF(!ms_range_inside(row, n, matrix->rows), MS_ERR_USAGE, err, "rows %llu to %llu of a matrix of %llu rows",
+               (unsigned long long)row, (unsigned long long)(row + n), (unsigned long long)matrix->rows);
+    if (n == 0 || matrix->cols == 0) return ms_decoders_check(r.tensor, err);
+    return matrix->col_stride == 1 || matrix->cols == 1 ? rows_straight(&r, row, n, out) : rows_turned(&r, row, n, out);
+}
+
+/* ---- single elements ---- */
+
+/* All bytes of a plain tensor that lies in memory, else NULL. */
+static const uint8_t *mapped_bytes(const ms_tensor *t) {
+    const ms_stored *const s = t->stored;
+    if (!ms_tensor_is_plain(t) || !s->source->map || !ms_range_inside(s->offset, s->n_bytes, s->source->size)) return NULL;
+    return (const uint8_t *)s->source->map + s->offset;
+}
+
+#define GATHER(type, convert)                                                                                    \
+    for (size_t i = 0; i < n; i++) {                                                                             \
+        const uint64_t r = (uint64_t)positions[i] / cols, c = (uint64_t)positions[i] % cols;                     \
+        type value;                                                                                              \
+        memcpy(&value, bytes + (m->first + r * m->row_stride + c * m->col_stride) * sizeof value, sizeof value); \
+        out[i] = convert(value);                                                                                 \
+    }
+
+/* The common types without a call an element. False when it is another type. */
+static bool gather_plain(ms_dtype dtype, const uint8_t *bytes, const ms_matrix *m, const int64_t *positions, size_t n,
+                         float *out) {
+    const uint64_t cols = m->cols;
+    switch (dtype) {
+    case MS_DTYPE_BF16: GATHER(uint16_t, ms_f32_from_bf16) return true;
+    case MS_DTYPE_F16: GATHER(uint16_t, ms_f32_from_f16) return true;
+    case MS_DTYPE_F32: GATHER(float, ) return true;
+    default: return false;
+    }
+}
+
+ms_status ms_matrix_gather(const ms_checkpoint *ckpt, const ms_matrix *matrix, const int64_t *positions, size_t n,
+                           ms_scratch *scratch, float *out, ms_err *err) {
+    const ms_reading r = {ckpt, &ckpt->tensors[matrix->tensor], matrix, scratch, err};
+    const uint64_t size = matrix->rows * matrix->cols;
+    for (size_t i = 0; i < n; i++)
+        MS_FAIL_IF(positions[i] < 0 || (uint64_t)positions[i] >= size, MS_ERR_USAGE, err, "element %lld of a matrix of %llu",
+                   (long long)positions[i], (unsigned long long)size);
+    const uint8_t *const bytes = mapped_bytes(r.tensor);
+    if (bytes && gather_plain(r.tensor->stored->dtype, bytes, matrix, positions, n, out)) return MS_OK;
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t row = (uint64_t)positions[i] / matrix->cols, col = (uint64_t)positions[i] % matrix->cols;
+        MS_TRY(run(&r, matrix->first + row * matrix->row_stride + col * matrix->col_stride, 1, &out[i]));
+    }
+    return MS_OK;
+}
+
+ms_status ms_matrix_stored_rows(const ms_checkpoint *ckpt, const ms_matrix *matrix, uint64_t row, uint64_t n,
+                                ms_scratch *scratch, const void **bytes, ms_err *err) {
+    const ms_tensor *const t = &ckpt->tensors[matrix->tensor];
+    const ms_stored *const s = t->stored;
+    uint64_t offset, n_bytes, begin;
+    *bytes = NULL;
+    MS_FAIL_IF(!ms_range_inside(row, n, matrix->rows), MS_ERR_USAGE, err, "rows %llu to %llu of a matrix of %llu rows",
+               (unsigned long long)row, (unsigned long long)(row + n), (unsigned long long)matrix->rows);
+    const bool dense = (matrix->col_stride == 1 || matrix->cols == 1) && (matrix->row_stride == matrix->cols || n == 1);
+    if (!ms_tensor_is_plain(t) || !dense || n == 0 || matrix->cols == 0) return MS_OK;
+    if (!ms_dtype_range(s->dtype, matrix->first + row * matrix->row_stride, n * matrix->cols, &offset, &n_bytes, &begin) ||
+        begin)
+        return MS_OK;
+    MS_FAIL_IF(!ms_range_inside(offset, n_bytes, s->n_bytes), MS_ERR_DAMAGED, err,
+               "tensor '%s': rows lie outside its %llu bytes", ms_str_shown(s->name).text, (unsigned long long)s->n_bytes);
+    return ms_source_view(s->source, s->offset + offset, (size_t)n_bytes, scratch, bytes, err);
+}

@@ -1,0 +1,330 @@
+#include "scheme.h"
+
+#include "checked.h"
+#include "family.h"
+
+enum { MAX_NAME = 1024 };
+
+/* ---- companions ---- */
+
+static ms_str join(char out[static MAX_NAME], ms_str module, const char *leaf) {
+    const size_t n = strlen(leaf);
+    if (module.size + n > MAX_NAME) return MS_STR_NONE;
+    memcpy(out, module.text, module.size);
+    memcpy(out + module.size, leaf, n);
+    return (ms_str){out, module.size + n};
+}
+
+typedef struct ms_beside { /* the patterns beside one */
+    const ms_checkpoint *ckpt;
+    const ms_pattern *patterns;
+    const ms_map *by_text;
+    const ms_pattern *weight;
+} ms_beside;
+
+/* The first tensor of the module's companion, or NULL. */
+static const ms_stored *beside(const ms_beside *b, const char *leaf) {
+    char text[MAX_NAME];
+    const ms_str name = join(text, b->weight->module, leaf);
+    const size_t *const found = name.text ? ms_map_find(b->by_text, name) : NULL;
+    return found ? b->ckpt->tensors[b->patterns[*found].first_tensor].stored : NULL;
+}
+
+static const ms_stored *beside_any(const ms_beside *b, const char *const *leaves) {
+    for (size_t i = 0; leaves[i]; i++) {
+        const ms_stored *const found = beside(b, leaves[i]);
+        if (found) return found;
+    }
+    return NULL;
+}
+#define BESIDE(b, ...) beside_any((b), (const char *const[]){__VA_ARGS__, NULL})
+
+const ms_tensor *ms_companion(const ms_checkpoint *ckpt, const ms_tensor *tensor, const char *leaf) {
+    char text[MAX_NAME];
+    const ms_leaf *const own = ckpt->patterns ? ckpt->patterns[tensor->pattern].leaf : NULL;
+    const ms_str name = tensor->stored->name, module = ms_str_sub(name, 0, name.size - (own ? strlen(own->text) : 0));
+    const ms_str wanted = join(text, module, leaf);
+    return wanted.text ? ms_checkpoint_find(ckpt, wanted) : NULL;
+}
+
+static const ms_tensor *companion_any(const ms_checkpoint *ckpt, const ms_tensor *tensor, const char *const *leaves) {
+    for (size_t i = 0; leaves[i]; i++) {
+        const ms_tensor *const found = ms_companion(ckpt, tensor, leaves[i]);
+        if (found) return found;
+    }
+    return NULL;
+}
+#define COMPANION(ckpt, tensor, ...) companion_any((ckpt), (tensor), (const char *const[]){__VA_ARGS__, NULL})
+
+/* ---- naming ---- */
+
+static uint64_t dim(const ms_stored *s, uint32_t from_last) {
+    return from_last < s->rank ? s->shape[s->rank - 1 - from_last] : 1;
+}
+
+static uint64_t n_elements(const ms_stored *s) {
+    uint64_t n = 1;
+    for (uint32_t i = 0; i < s->rank; i++)
+        if (!ms_mul_u64(n, s->shape[i], &n)) return UINT64_MAX;
+    return n;
+}
+
+static const char *fp8_scheme(const ms_stored *weight, const ms_stored *scale) {
+    const uint64_t n = n_elements(scale), experts = weight->rank >= 3 ? weight->shape[0] : 1;
+    const uint64_t rows = dim(weight, 1), cols = dim(weight, 0);
+    if (n == 1 || n == experts) return "fp8_tensor";
+    const bool is_line = scale->rank <= 1 || dim(scale, 0) == 1 || dim(scale, 1) == 1;
+    if (is_line && n == experts * rows) return "fp8_channel";
+    if (is_line && weight->rank >= 3 && n == experts * cols) return "fp8_channel"; /* stored [E, in, out] */
+    const bool by_32 = dim(scale, 0) == (cols + 31) / 32 && dim(scale, 1) == rows && scale->dtype != MS_DTYPE_F32;
+    return by_32 && (scale->dtype == MS_DTYPE_U8 || scale->dtype == MS_DTYPE_F8_E8M0) ? "mxfp8" : "fp8_block";
+}
+
+static const char *mlx_scheme(const ms_beside *b, const ms_stored *weight, const ms_stored *scales) {
+    if (beside(b, ".biases")) return "mlx_affine";
+    const uint64_t words = dim(weight, 0), groups = dim(scales, 0); /* words of 32 bits a group: 4, 8, 2 */
+    if (groups && words == 4 * groups) return "mlx_mxfp4";
+    if (groups && words == 8 * groups) return "mlx_mxfp8";
+    if (groups && words == 2 * groups) return "mlx_nvfp4";
+    return "packed";
+}
+
+static const char *qweight_scheme(const ms_beside *b, const ms_stored *weight, const ms_str method) {
+    const ms_stored *const scales = beside(b, ".scales"); /* [groups, out]; gemv: [out, groups and padding] */
+    if (beside(b, ".g_idx") || ms_str_is(method, "gptq")) return "gptq";
+    if (!scales) return "packed";
+    if (dim(weight, 1) == dim(scales, 1)) return "awq_gemv"; /* [out, in / 8] */
+    if (dim(weight, 0) == dim(scales, 0)) return "gptq";     /* [in * bits / 32, out] */
+    if (dim(weight, 0) * 8 == dim(scales, 0)) return "awq";  /* [in, out / 8] */
+    return "packed";
+}
+
+static int64_t config_bits(const ms_model_config *config) {
+    const ms_json_value *const groups = ms_json_get(config->quantization, "config_groups");
+    if (groups && groups->kind == MS_JSON_OBJECT && groups->object.n)
+        return ms_json_as_i64(ms_json_path(groups->object.members[0].value, "weights.num_bits"), 0);
+    return ms_json_as_i64(ms_json_get(config->quantization, "bits"), 0);
+}
+
+static const char *packed_scheme(const ms_beside *b, const ms_stored *weight) {
+    static const char *const by_bits[] = {"int_pack",  "int_pack",  "int2_pack", "int3_pack", "int4_pack",
+                                          "int5_pack", "int6_pack", "int7_pack", "int8_pack"};
+    if (weight->dtype == MS_DTYPE_U8) return beside(b, ".weight_global_scale") ? "nvfp4" : "mxfp4";
+    const int64_t bits = config_bits(&b->ckpt->model);
+    return by_bits[bits >= 2 && bits <= 8 ? bits : 0];
+}
+
+static const char *byte_scheme(const ms_beside *b, const ms_stored *weight) {
+    const ms_stored *const scale = BESIDE(b, ".weight_scale", ".scale", "_scale", "_scale_inv");
+    if (beside(b, ".weight.quant_state.bitsandbytes__nf4")) return "bnb_nf4";
+    if (beside(b, ".weight.quant_state.bitsandbytes__fp4")) return "bnb_fp4";
+    if (beside(b, ".weight.absmax")) return "bnb_nf4";
+    if (beside(b, ".SCB")) return "bnb_int8";
+    if (beside(b, ".weight_scale_2")) return "nvfp4";
+    if (!scale) return "";
+    if (scale->dtype == MS_DTYPE_F8_E8M0) return "mxfp4"; /* DeepSeek-V4: two codes a byte */
+    if (weight->dtype == MS_DTYPE_I8) return "int8_scaled";
+    return ms_str_is(b->ckpt->model.quant_method, "bitnet") ? "bitnet" : "packed";
+}
+
+const char *ms_scheme_of_pattern(const ms_checkpoint *ckpt, const ms_pattern *pattern, const ms_pattern *patterns,
+                                 const ms_map *by_text) {
+    const ms_beside b = {ckpt, patterns, by_text, pattern};
+    const ms_stored *const weight = ckpt->tensors[pattern->first_tensor].stored;
+    const char *const leaf = pattern->leaf ? pattern->leaf->text : "";
+    if (pattern->leaf && pattern->leaf->kind != MS_LEAF_WEIGHT) return "";
+    if (strcmp(leaf, ".qweight") == 0) return qweight_scheme(&b, weight, ckpt->model.quant_method);
+    if (strcmp(leaf, ".weight_packed") == 0 || strcmp(leaf, "_packed") == 0) return packed_scheme(&b, weight);
+    if (strcmp(leaf, ".blocks") == 0 || strcmp(leaf, "_blocks") == 0) return "mxfp4";
+    if (strcmp(leaf, ".W_q") == 0) return "hqq";
+    if (strcmp(leaf, ".q_weight") == 0) return "exl2";
+    if (strcmp(leaf, ".trellis") == 0) return "exl3";
+    if (strcmp(leaf, ".weight._data") == 0) return "quanto";
+    if (strcmp(leaf, ".codes") == 0) return "aqlm";
+
+    const ms_stored *scale;
+    switch (weight->dtype) {
+    case MS_DTYPE_U32: scale = beside(&b, ".scales"); return scale ? mlx_scheme(&b, weight, scale) : "";
+    case MS_DTYPE_F8_E4M3:
+    case MS_DTYPE_F8_E5M2:
+    case MS_DTYPE_F8_E4M3FNUZ:
+    case MS_DTYPE_F8_E5M2FNUZ:
+        scale = BESIDE(&b, ".weight_scale_inv", ".weight_scale", ".qscale_weight", ".scale", "_scale_inv", "_scale");
+        return scale ? fp8_scheme(weight, scale) : "";
+    case MS_DTYPE_U8:
+    case MS_DTYPE_I8: return byte_scheme(&b, weight);
+    default: return "";
+    }
+}
+
+/* ---- unpacked shapes ---- */
+
+static ms_logical as_stored(const ms_stored *s) {
+    ms_logical logical = {.rank = s->rank};
+    if (s->rank > MS_LOGICAL_RANK) return (ms_logical){0};
+    memcpy(logical.shape, s->shape, s->rank * sizeof *s->shape);
+    return logical;
+}
+
+/* The last axis n times as long, never overflowing. */
+static ms_logical last_axis(ms_logical logical, uint64_t length) {
+    if (logical.rank) logical.shape[logical.rank - 1] = length;
+    return logical;
+}
+
+static uint64_t times(uint64_t a, uint64_t b) {
+    uint64_t product;
+    return ms_mul_u64(a, b, &product) ? product : UINT64_MAX;
+}
+
+/* The input width that the config gives for this projection; 0 unknown. */
+static uint64_t width_in(const ms_checkpoint *ckpt, const ms_tensor *t) {
+    const bool shared = t->role == MS_ROLE_SHARED_EXPERT, routed = t->role == MS_ROLE_EXPERT;
+    const ms_config_ints *const width = shared   ? &ckpt->model.shared_width
+                                        : routed ? &ckpt->model.expert_width
+                                                 : &ckpt->model.dense_width;
+    const int64_t n = ms_config_at(t->proj == MS_PROJ_DOWN ? width : &ckpt->model.hidden, t->layer, 0);
+    return t->proj == MS_PROJ_NONE || n <= 0 ? 0 : (uint64_t)n;
+}
+
+/* Codes in 32-bit words along the last axis: dense, or with the words' last bits unused. */
+static bool packs_to(uint64_t n, uint64_t bits, uint64_t words) {
+    return n && (times(n, bits) / 32 + (times(n, bits) % 32 != 0) == words || (n + 32 / bits - 1) / (32 / bits) == words);
+}
+
+/* weight_shape: two integers, read from the file. */
+static bool stated_shape(const ms_checkpoint *ckpt, const ms_tensor *t, uint64_t shape[static 2]) {
+    const ms_tensor *const stated = ms_companion(ckpt, t, ".weight_shape");
+    ms_scratch scratch = {0};
+    const void *bytes;
+    bool ok = false;
+    if (!stated || n_elements(stated->stored) != 2) return false;
+    const ms_stored *const s = stated->stored;
+    if ((s->dtype == MS_DTYPE_I64 || s->dtype == MS_DTYPE_I32) && s->n_bytes <= 16 &&
+        ms_source_view(s->source, s->offset, (size_t)s->n_bytes, &scratch, &bytes, NULL) == MS_OK) {
+        int64_t wide[2];
+        int32_t narrow[2];
+        if (s->dtype == MS_DTYPE_I64) memcpy(wide, bytes, sizeof wide);
+        else memcpy(narrow, bytes, sizeof narrow), wide[0] = narrow[0], wide[1] = narrow[1];
+        ok = wide[0] >= 0 && wide[1] >= 0;
+        shape[0] = (uint64_t)wide[0], shape[1] = (uint64_t)wide[1];
+    }
+    ms_scratch_free(&scratch);
+    return ok;
+}
+
+static ms_logical int_pack_shape(const ms_checkpoint *ckpt, const ms_tensor *t) {
+    const ms_logical logical = as_stored(t->stored);
+    const uint64_t words = dim(t->stored, 0), wanted = width_in(ckpt, t);
+    const int64_t bits = config_bits(&ckpt->model);
+    uint64_t stated[2];
+    if (bits >= 2 && bits <= 8 && packs_to(wanted, (uint64_t)bits, words)) return last_axis(logical, wanted);
+    if (stated_shape(ckpt, t, stated) && logical.rank == 2 && stated[0] == logical.shape[0])
+        return last_axis(logical, stated[1]);
+    if (bits >= 2 && bits <= 8 && 32 % bits == 0) return last_axis(logical, times(words, 32 / (uint64_t)bits));
+    return (ms_logical){0};
+}
+
+static ms_logical mlx_shape(const ms_checkpoint *ckpt, const ms_tensor *t) {
+    const ms_tensor *const scales = ms_companion(ckpt, t, ".scales");
+    const ms_logical logical = as_stored(t->stored);
+    if (!scales) return (ms_logical){0};
+    const uint64_t words = dim(t->stored, 0), groups = dim(scales->stored, 0);
+    if (strcmp(t->scheme, "mlx_mxfp8") == 0) return last_axis(logical, times(words, 4));
+    if (strcmp(t->scheme, "mlx_affine") != 0) return last_axis(logical, times(words, 8));
+    /* Affine: in = groups * group size, and 32 * words = in * bits; several pairs may fit. The config's group size comes first,
+     * then the width that the model should have. */
+    const uint64_t sizes[] = {(uint64_t)ms_json_as_i64(ms_json_get(ckpt->model.quantization, "group_size"), 64), 64, 32, 128};
+    const uint64_t wanted = width_in(ckpt, t);
+    uint64_t found = 0;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        const uint64_t n = times(groups, sizes[i]), bits = n ? times(words, 32) / n : 0;
+        if (n == 0 || n == UINT64_MAX || bits < 1 || bits > 8 || bits == 7 || n * bits != times(words, 32)) continue;
+        if (n == wanted) return last_axis(logical, n);
+        if (!found) found = n;
+    }
+    return found ? last_axis(logical, found) : (ms_logical){0};
+}
+
+static ms_logical gptq_shape(const ms_checkpoint *ckpt, const ms_tensor *t) {
+    const ms_stored *const s = t->stored;
+    const ms_tensor *const index = ms_companion(ckpt, t, ".g_idx"), *const zeros = ms_companion(ckpt, t, ".qzeros");
+    if (s->rank != 2) return (ms_logical){0};
+    uint64_t in = index && index->stored->rank == 1 ? index->stored->shape[0] : 0;
+    uint64_t bits = (uint64_t)config_bits(&ckpt->model);
+    if (bits < 2 || bits > 8) bits = zeros && s->shape[1] ? times(dim(zeros->stored, 0), 32) / s->shape[1] : 0;
+    if (!in && bits) in = times(s->shape[0], 32) / bits;
+    return in ? (ms_logical){.rank = 2, .shape = {in, s->shape[1]}, .transposed = true} : (ms_logical){0};
+}
+
+static ms_logical awq_shape(const ms_tensor *t) {
+    const ms_stored *const s = t->stored;
+    if (s->rank != 2) return (ms_logical){0};
+    return (ms_logical){.rank = 2, .shape = {s->shape[0], times(s->shape[1], 8)}, .transposed = strcmp(t->scheme, "awq") == 0};
+}
+
+/* {"quant_type": "nf4", "shape": [out, in], ...} */
+static ms_logical bnb_shape(const ms_checkpoint *ckpt, const ms_tensor *t) {
+    const ms_tensor *const state =
+        COMPANION(ckpt, t, ".weight.quant_state.bitsandbytes__nf4", ".weight.quant_state.bitsandbytes__fp4");
+    ms_logical logical = {0};
+    ms_scratch scratch = {0};
+    ms_arena arena = {.budget = 1 << 16};
+    const void *bytes;
+    const ms_json_value *root;
+    if (state && state->stored->n_bytes < 4096 &&
+        ms_source_view(state->stored->source, state->stored->offset, (size_t)state->stored->n_bytes, &scratch, &bytes, NULL) ==
+            MS_OK &&
+        ms_json_parse(&root, bytes, (size_t)state->stored->n_bytes, &arena, NULL) == MS_OK) {
+        const ms_json_value *const shape = ms_json_get(root, "shape");
+        if (shape && shape->kind == MS_JSON_ARRAY && shape->array.n <= MS_LOGICAL_RANK) {
+            logical.rank = (uint32_t)shape->array.n;
+            for (size_t i = 0; i < shape->array.n; i++) {
+                const int64_t n = ms_json_as_i64(&shape->array.items[i], -1);
+                if (n < 0) logical.rank = 0;
+                else logical.shape[i] = (uint64_t)n;
+            }
+        }
+    }
+    ms_arena_free(&arena);
+    ms_scratch_free(&scratch);
+    return logical;
+}
+
+static ms_logical unpacked(const ms_checkpoint *ckpt, const ms_tensor *t) {
+    const char *const scheme = t->scheme ? t->scheme : "";
+    const ms_leaf *const leaf = ckpt->patterns ? ckpt->patterns[t->pattern].leaf : NULL;
+    ms_logical logical = as_stored(t->stored);
+    if (scheme[0] == 0 || strncmp(scheme, "fp8_", 4) == 0 || strcmp(scheme, "mxfp8") == 0 ||
+        strcmp(scheme, "int8_scaled") == 0 || strcmp(scheme, "bnb_int8") == 0)
+        return logical;
+    if (strcmp(scheme, "mxfp4") == 0 && leaf && ms_str_ends_with(ms_str_of(leaf->text), MS_STR("blocks"))) {
+        if (logical.rank < 3) return (ms_logical){0}; /* [.., groups, 16 bytes] */
+        logical.rank--;
+        return last_axis(logical, times(logical.shape[logical.rank - 1], times(logical.shape[logical.rank], 2)));
+    }
+    if (strcmp(scheme, "mxfp4") == 0 || strcmp(scheme, "nvfp4") == 0) return last_axis(logical, times(dim(t->stored, 0), 2));
+    if (strncmp(scheme, "int", 3) == 0) return int_pack_shape(ckpt, t);
+    if (strncmp(scheme, "mlx_", 4) == 0) return mlx_shape(ckpt, t);
+    if (strcmp(scheme, "gptq") == 0) return gptq_shape(ckpt, t);
+    if (strncmp(scheme, "awq", 3) == 0) return awq_shape(t);
+    if (strncmp(scheme, "bnb_", 4) == 0) return bnb_shape(ckpt, t);
+    return (ms_logical){0};
+}
+
+ms_logical ms_logical_shape(const ms_checkpoint *ckpt, const ms_tensor *tensor) {
+    const ms_logical logical = unpacked(ckpt, tensor);
+    uint64_t n = 1;
+    for (uint32_t i = 0; i < logical.rank; i++)
+        if (!ms_mul_u64(n, logical.shape[i], &n)) return (ms_logical){0};
+    return logical;
+}
+
+uint64_t ms_parameter_count(const ms_checkpoint *ckpt, const ms_tensor *tensor) {
+    if (tensor->role == MS_ROLE_QUANT_AUX) return 0;
+    const ms_logical logical = ms_logical_shape(ckpt, tensor);
+    if (logical.rank == 0) return n_elements(tensor->stored);
+    uint64_t n = 1;
+    for (uint32_t i = 0; i < logical.rank; i++) n *= logical.shape[i];
+    return n;
+}

@@ -1,0 +1,43 @@
+/*
+ * scheme: how quantised weights are stored, told from the tensors beside them (names and dtypes decide, not the config, which
+ * is sometimes wrong). Naming them is here; decoding is one file a scheme, registered in decoders.c.
+ *
+ *     fp8_block, fp8_channel, fp8_tensor   8-bit floats with one scale a block, a row, a tensor
+ *     mxfp8, mxfp4, nvfp4                  micro-scaled groups along the input axis
+ *     int2_pack .. int8_pack, int_pack     compressed-tensors, codes packed in 32-bit words
+ *     int8_scaled                          8-bit integers with a scale
+ *     gptq, awq, awq_gemv                  "qweight" with zero points
+ *     mlx_affine, mlx_mxfp4, mlx_mxfp8, mlx_nvfp4
+ *     bnb_nf4, bnb_fp4, bnb_int8
+ *     hqq, exl2, exl3, quanto, aqlm, bitnet, packed      known by name only
+ */
+#ifndef MS_SCHEME_H
+#define MS_SCHEME_H
+
+#include "checkpoint.h"
+
+struct ms_pattern;
+
+/* A literal; "" when the tensors of the pattern are plain. by_text: pattern text -> index into patterns. */
+const char *ms_scheme_of_pattern(const ms_checkpoint *ckpt, const struct ms_pattern *pattern, const struct ms_pattern *patterns,
+                                 const ms_map *by_text);
+
+/* The tensor of the same module with another leaf (".scales"), or NULL. */
+const ms_tensor *ms_companion(const ms_checkpoint *ckpt, const ms_tensor *tensor, const char *leaf);
+
+enum { MS_LOGICAL_RANK = 4 };
+
+typedef struct ms_logical { /* a weight as it is once decoded; slowest axis first */
+    uint32_t rank;          /* 0: the shape cannot be told */
+    uint64_t shape[MS_LOGICAL_RANK];
+    bool transposed; /* the scheme stores [in, out] where plain weights of the module are [out, in] (GPTQ, AWQ) */
+} ms_logical;
+
+/* The unpacked shape. Plain tensors: the stored one, up to 4 axes. */
+ms_logical ms_logical_shape(const ms_checkpoint *ckpt, const ms_tensor *tensor);
+
+/* How many parameters the tensor stands for: 0 for quantisation data, else the elements of its unpacked shape; when that cannot
+ * be told, the stored elements. Saturates. */
+uint64_t ms_parameter_count(const ms_checkpoint *ckpt, const ms_tensor *tensor);
+
+#endif
