@@ -8,7 +8,8 @@
 static const char example[] = MS_SOURCE_DIR "/examples/tiny-qwen2-moe";
 
 TEST(checkpoint_opens_the_example_by_folder_shard_and_index) {
-    static const char *const paths[] = {"", "/model-00002-of-00003.safetensors", "/model.safetensors.index.json", "/config.json"};
+    static const char *const paths[] = {"", "/model-00002-of-00003.safetensors", "/model.safetensors.index.json",
+                                        "/config.json"};
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         char path[512];
         ms_err err = {0};

@@ -1,11 +1,11 @@
 /*
  * bitsandbytes.
  *
- *   bnb_nf4, bnb_fp4   "weight" U8 [ceil(n / 2), 1]: codes of the flattened matrix, the first in the HIGH nibble; w = quant_map[code] *
- *                      absmax[element / blocksize]. "weight.absmax" F32, "weight.quant_map" F32 [16], and a JSON text in
- *                      "weight.quant_state.bitsandbytes__nf4" (or __fp4): blocksize, shape, nested_*. Nested: absmax is U8 and means
- *                      nested_quant_map[absmax] * nested_absmax[block / nested_blocksize] + nested_offset
- *   bnb_int8           "weight" I8 [out, in], "SCB" F32 [out]; w = code * (SCB / 127)
+ *   bnb_nf4, bnb_fp4   "weight" U8 [ceil(n / 2), 1]: codes of the flattened matrix, the first in the HIGH nibble; w =
+ * quant_map[code] * absmax[element / blocksize]. "weight.absmax" F32, "weight.quant_map" F32 [16], and a JSON text in
+ *                      "weight.quant_state.bitsandbytes__nf4" (or __fp4): blocksize, shape, nested_*. Nested: absmax is U8 and
+ * means nested_quant_map[absmax] * nested_absmax[block / nested_blocksize] + nested_offset bnb_int8           "weight" I8 [out,
+ * in], "SCB" F32 [out]; w = code * (SCB / 127)
  */
 #include "decoders.h"
 #include "side.h"
@@ -22,21 +22,24 @@ typedef struct bnb_layout {
 } bnb_layout;
 
 static ms_status read_state(bnb_state *out, const ms_checkpoint *ckpt, const ms_tensor *tensor, ms_err *err) {
-    static const char *const leaves[] = {".weight.quant_state.bitsandbytes__nf4", ".weight.quant_state.bitsandbytes__fp4", NULL};
+    static const char *const leaves[] = {".weight.quant_state.bitsandbytes__nf4", ".weight.quant_state.bitsandbytes__fp4",
+                                         NULL};
     ms_side state = {0};
     ms_arena arena = {.budget = 1 << 16};
     const uint8_t *bytes;
     const ms_json_value *root = NULL;
     *out = (bnb_state){.block = 64, .nested_block = 256};
     ms_status status = ms_side_open_any(&state, ckpt, tensor, leaves, err);
-    if (status == MS_OK) status = ms_side_bytes(&state, 0, state.stored->n_bytes < 4096 ? state.stored->n_bytes : 4096, &bytes, err);
+    if (status == MS_OK)
+        status = ms_side_bytes(&state, 0, state.stored->n_bytes < 4096 ? state.stored->n_bytes : 4096, &bytes, err);
     if (status == MS_OK) status = ms_json_parse(&root, bytes, (size_t)state.stored->n_bytes, &arena, err);
     if (status == MS_OK) {
         const int64_t block = ms_json_as_i64(ms_json_get(root, "blocksize"), 64);
         const int64_t nested = ms_json_as_i64(ms_json_get(root, "nested_blocksize"), 256);
         out->nested_offset = (float)ms_json_as_f64(ms_json_get(root, "nested_offset"), 0);
         out->block = (uint64_t)block, out->nested_block = (uint64_t)nested;
-        if (block <= 0 || nested <= 0) status = ms_err_set(err, MS_ERR_DAMAGED, "its quant_state has a block size of %lld", (long long)block);
+        if (block <= 0 || nested <= 0)
+            status = ms_err_set(err, MS_ERR_DAMAGED, "its quant_state has a block size of %lld", (long long)block);
     }
     ms_arena_free(&arena);
     ms_side_close(&state);
@@ -50,8 +53,8 @@ static ms_status open_four(bnb_layout *l, const ms_checkpoint *ckpt, const ms_te
     MS_TRY(ms_side_open(&l->map, ckpt, tensor, ".weight.quant_map", err));
     ms_side_open_optional(&l->nested_absmax, ckpt, tensor, ".weight.nested_absmax");
     ms_side_open_optional(&l->nested_map, ckpt, tensor, ".weight.nested_quant_map");
-    MS_FAIL_IF(l->absmax.stored->dtype == MS_DTYPE_U8 && (!l->nested_absmax.stored || !l->nested_map.stored), MS_ERR_DAMAGED, err,
-               "its absmax is quantised itself, but nested_absmax or nested_quant_map is missing");
+    MS_FAIL_IF(l->absmax.stored->dtype == MS_DTYPE_U8 && (!l->nested_absmax.stored || !l->nested_map.stored), MS_ERR_DAMAGED,
+               err, "its absmax is quantised itself, but nested_absmax or nested_quant_map is missing");
     return ms_side_f32(&l->map, 0, 16, l->values, err);
 }
 
@@ -83,8 +86,8 @@ static ms_status decode_four(bnb_layout *l, uint64_t first, size_t n, float *out
     return MS_OK;
 }
 
-static ms_status run_four(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch, float *out,
-                          ms_err *err) {
+static ms_status run_four(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch,
+                          float *out, ms_err *err) {
     (void)scratch;
     bnb_layout l = {0};
     ms_status status = open_four(&l, ckpt, tensor, err);
@@ -94,8 +97,8 @@ static ms_status run_four(const ms_checkpoint *ckpt, const ms_tensor *tensor, ui
     return status;
 }
 
-static ms_status run_eight(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch, float *out,
-                           ms_err *err) {
+static ms_status run_eight(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch,
+                           float *out, ms_err *err) {
     (void)scratch;
     ms_side codes, scales;
     ms_side_over(&codes, tensor);

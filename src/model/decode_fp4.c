@@ -1,10 +1,9 @@
 /*
  * 4-bit floats (E2M1), two a byte, the first in the low nibble, with a scale for every 32 or 16 columns.
  *
- *   mxfp4   w = code * 2^(e - 127); exponents U8 or F8_E8M0, one for 32 columns. Stored as "_blocks" [.., groups, 16] (gpt-oss), as
- *           "weight_packed" [out, in / 2] (compressed-tensors), or as "weight" I8 [out, in / 2] (DeepSeek-V4)
- *   nvfp4   one F8_E4M3 for 16 columns and an F32 for the tensor:
- *             weight_global_scale (compressed-tensors)   w = code * (scale / global)
+ *   mxfp4   w = code * 2^(e - 127); exponents U8 or F8_E8M0, one for 32 columns. Stored as "_blocks" [.., groups, 16]
+ * (gpt-oss), as "weight_packed" [out, in / 2] (compressed-tensors), or as "weight" I8 [out, in / 2] (DeepSeek-V4) nvfp4   one
+ * F8_E4M3 for 16 columns and an F32 for the tensor: weight_global_scale (compressed-tensors)   w = code * (scale / global)
  *             weight_scale_2      (ModelOpt)             w = code * (scale * global)
  *           a missing one counts as 1
  */
@@ -46,7 +45,8 @@ static ms_status segment(fp4_layout *l, ms_segment s, float *out, ms_err *err) {
 static ms_status open_scales(fp4_layout *l, const ms_checkpoint *ckpt, const ms_tensor *tensor, ms_err *err) {
     static const char *const leaves[] = {".weight_scale", ".scales", "_scales", ".scale", "_scale", NULL};
     const ms_logical shape = ms_logical_shape(ckpt, tensor);
-    MS_FAIL_IF(shape.rank == 0 || shape.shape[shape.rank - 1] == 0, MS_ERR_UNSUPPORTED, err, "the shape of its weights cannot be told");
+    MS_FAIL_IF(shape.rank == 0 || shape.shape[shape.rank - 1] == 0, MS_ERR_UNSUPPORTED, err,
+               "the shape of its weights cannot be told");
     l->cols = shape.shape[shape.rank - 1];
     MS_TRY(ms_side_open_any(&l->scale, ckpt, tensor, leaves, err));
     MS_FAIL_IF(l->scale.stored->rank < 2, MS_ERR_UNSUPPORTED, err,
@@ -65,7 +65,8 @@ static ms_status open_global(fp4_layout *l, const ms_checkpoint *ckpt, const ms_
     return status;
 }
 
-static ms_status run(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, float *out, size_t group, ms_err *err) {
+static ms_status run(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, float *out, size_t group,
+                     ms_err *err) {
     fp4_layout l = {.group = group, .global = 1};
     ms_side_over(&l.codes, tensor);
     ms_status status = open_scales(&l, ckpt, tensor, err);
@@ -78,14 +79,14 @@ static ms_status run(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_
     return status;
 }
 
-static ms_status run_mxfp4(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch, float *out,
-                           ms_err *err) {
+static ms_status run_mxfp4(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch,
+                           float *out, ms_err *err) {
     (void)scratch;
     return run(ckpt, tensor, first, n, out, 32, err);
 }
 
-static ms_status run_nvfp4(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch, float *out,
-                           ms_err *err) {
+static ms_status run_nvfp4(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch,
+                           float *out, ms_err *err) {
     (void)scratch;
     return run(ckpt, tensor, first, n, out, 16, err);
 }

@@ -2,19 +2,20 @@
  * 8-bit floats with scales: w = code * scale, one product in f32.
  *
  *   fp8_tensor    one scale, or one an expert, or one a half of gate_up ([E, 2])
- *   fp8_channel   one a row: [out], [out, 1], [E, out, 1]; or one a column where the weight is stored [in, out] ([E, 1, out], [E, out, 1])
- *   fp8_block     a grid over the last two axes, blocks of weight_block_size (128 x 128 unless told), the last ones cut
- *   mxfp8         one exponent for 32 columns
+ *   fp8_channel   one a row: [out], [out, 1], [E, out, 1]; or one a column where the weight is stored [in, out] ([E, 1, out],
+ * [E, out, 1]) fp8_block     a grid over the last two axes, blocks of weight_block_size (128 x 128 unless told), the last ones
+ * cut mxfp8         one exponent for 32 columns
  *
- * Scales are F32, BF16, F16, or exponents (F8_E8M0, U8). Names say "scale_inv" though one multiplies. Sources: DeepSeek-V3, transformers
- * 5.23, compressed-tensors, ModelOpt, fbgemm.
+ * Scales are F32, BF16, F16, or exponents (F8_E8M0, U8). Names say "scale_inv" though one multiplies. Sources: DeepSeek-V3,
+ * transformers 5.23, compressed-tensors, ModelOpt, fbgemm.
  */
 #include "decode.h"
 #include "decoders.h"
 #include "family.h"
 #include "side.h"
 
-static const char *const scale_leaves[] = {".weight_scale_inv", ".weight_scale", ".qscale_weight", ".scale", "_scale_inv", "_scale", NULL};
+static const char *const scale_leaves[] = {
+    ".weight_scale_inv", ".weight_scale", ".qscale_weight", ".scale", "_scale_inv", "_scale", NULL};
 
 typedef struct fp8_layout {
     uint64_t cols, rows, n_matrices; /* last two axes; product of those before */
@@ -89,7 +90,8 @@ static ms_status per_block(fp8_layout *l, const ms_checkpoint *ckpt, ms_err *err
     MS_FAIL_IF(!covers(l->rows, l->block_rows, l->grid_rows) || !covers(l->cols, l->block_cols, l->grid_cols) || in_grid == 0 ||
                    ms_side_n(&l->scale) / in_grid != l->n_matrices,
                MS_ERR_DAMAGED, err, "a grid of %llu x %llu scales does not cover its %llu x %llu weights",
-               (unsigned long long)l->grid_rows, (unsigned long long)l->grid_cols, (unsigned long long)l->rows, (unsigned long long)l->cols);
+               (unsigned long long)l->grid_rows, (unsigned long long)l->grid_cols, (unsigned long long)l->rows,
+               (unsigned long long)l->cols);
     return MS_OK;
 }
 
@@ -102,7 +104,8 @@ static ms_status lay_out(fp8_layout *l, const ms_checkpoint *ckpt, const ms_tens
 
 /* The scale of a row's column, and how many columns from there share it. */
 static ms_status scale_at(fp8_layout *l, uint64_t row, uint64_t col, size_t *n_alike, float *scale, ms_err *err) {
-    const uint64_t matrix = l->block_rows == UINT64_MAX ? 0 : row / l->rows, r = l->block_rows == UINT64_MAX ? 0 : row % l->rows;
+    const uint64_t matrix = l->block_rows == UINT64_MAX ? 0 : row / l->rows,
+                   r = l->block_rows == UINT64_MAX ? 0 : row % l->rows;
     const uint64_t at = (matrix * l->grid_rows + r / l->block_rows) * l->grid_cols + col / l->block_cols;
     *n_alike = (size_t)(l->block_cols - col % l->block_cols);
     return ms_side_exponents(&l->scale, at, 1, scale, err);
@@ -125,13 +128,14 @@ static ms_status scale_segment(fp8_layout *l, ms_segment s, float *out, ms_err *
     return MS_OK;
 }
 
-static ms_status run(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch, float *out,
-                     ms_err *err) {
+static ms_status run(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch,
+                     float *out, ms_err *err) {
     fp8_layout l = {0};
     const void *bytes;
     MS_TRY(ms_side_open_any(&l.scale, ckpt, tensor, scale_leaves, err));
     ms_status status = lay_out(&l, ckpt, tensor, err);
-    if (status == MS_OK) status = ms_source_view(tensor->stored->source, tensor->stored->offset + first, n, scratch, &bytes, err);
+    if (status == MS_OK)
+        status = ms_source_view(tensor->stored->source, tensor->stored->offset + first, n, scratch, &bytes, err);
     if (status == MS_OK) status = ms_decode_f32(tensor->stored->dtype, bytes, 0, n, out, err);
     if (status == MS_OK && l.cols > 0)
         for (ms_segment s = ms_segment_first(first, n, l.cols); s.n > 0 && status == MS_OK; s = ms_segment_next(s, l.cols))

@@ -1,12 +1,12 @@
 /*
  * GPTQ and AWQ: "qweight" I32, "qzeros" I32, "scales" F16; w = scale * (code - zero), one product in f32.
  *
- *   gptq       qweight [in * bits / 32, out]: a bit stream down each column (3 bits cross words); qzeros [groups, out * bits / 32]: a bit stream
- *              along each row; scales [groups, out]; group of a row: g_idx[in], or in / group size. Format "gptq" (v1, the default)
- *              stores zeros minus one; all ones then mean 2^bits. "gptq_v2" stores them as they are. Stored transposed: [in, out].
- *   awq        qweight [in, out / 8], qzeros [groups, out / 8], scales [groups, out]; column c of eight lies in nibble 0 4 1 5 2 6 3 7 [c].
- *              Stored transposed.
- *   awq_gemv   qweight [out, in / 8] in natural order, qzeros [out, words], scales [out, 8 * words]: padded groups
+ *   gptq       qweight [in * bits / 32, out]: a bit stream down each column (3 bits cross words); qzeros [groups, out * bits /
+ * 32]: a bit stream along each row; scales [groups, out]; group of a row: g_idx[in], or in / group size. Format "gptq" (v1, the
+ * default) stores zeros minus one; all ones then mean 2^bits. "gptq_v2" stores them as they are. Stored transposed: [in, out].
+ *   awq        qweight [in, out / 8], qzeros [groups, out / 8], scales [groups, out]; column c of eight lies in nibble 0 4 1 5
+ * 2 6 3 7 [c]. Stored transposed. awq_gemv   qweight [out, in / 8] in natural order, qzeros [out, words], scales [out, 8 *
+ * words]: padded groups
  *
  * gptq_p (planar) and Marlin files are other layouts and refused. Sources: GPTQModel, AutoAWQ.
  */
@@ -37,7 +37,8 @@ static ms_status check_format(gptq_layout *l, const ms_checkpoint *ckpt, ms_err 
 
 static ms_status lay_out(gptq_layout *l, const ms_checkpoint *ckpt, const ms_tensor *tensor, ms_err *err) {
     const ms_logical shape = ms_logical_shape(ckpt, tensor);
-    MS_FAIL_IF(shape.rank != 2 || shape.shape[0] == 0 || shape.shape[1] == 0, MS_ERR_UNSUPPORTED, err, "the shape of its weights cannot be told");
+    MS_FAIL_IF(shape.rank != 2 || shape.shape[0] == 0 || shape.shape[1] == 0, MS_ERR_UNSUPPORTED, err,
+               "the shape of its weights cannot be told");
     l->rows = shape.shape[0], l->cols = shape.shape[1];
     ms_side_over(&l->codes, tensor);
     MS_TRY(ms_side_open(&l->scales, ckpt, tensor, ".scales", err));
@@ -60,7 +61,8 @@ static ms_status lay_out(gptq_layout *l, const ms_checkpoint *ckpt, const ms_ten
 }
 
 /* Stored code number `at` of a bit stream whose words lie `stride` words apart, the first at `word`. */
-static ms_status code_down(ms_side *side, uint64_t word, uint64_t stride, uint64_t at, unsigned bits, unsigned *code, ms_err *err) {
+static ms_status code_down(ms_side *side, uint64_t word, uint64_t stride, uint64_t at, unsigned bits, unsigned *code,
+                           ms_err *err) {
     *code = 0;
     for (unsigned k = 0; k < bits;) {
         const uint64_t bit = at * bits + k;
@@ -125,8 +127,8 @@ static ms_status group_of(gptq_layout *l, uint64_t in, uint64_t *group, ms_err *
     if (l->index.stored) {
         float value;
         MS_TRY(ms_side_f32(&l->index, in, 1, &value, err));
-        MS_FAIL_IF(value < 0 || value >= (float)l->groups, MS_ERR_DAMAGED, err, "input %llu belongs to group %g of %llu", (unsigned long long)in,
-                   (double)value, (unsigned long long)l->groups);
+        MS_FAIL_IF(value < 0 || value >= (float)l->groups, MS_ERR_DAMAGED, err, "input %llu belongs to group %g of %llu",
+                   (unsigned long long)in, (double)value, (unsigned long long)l->groups);
         *group = (uint64_t)value;
     }
     MS_FAIL_IF(*group >= l->groups, MS_ERR_DAMAGED, err, "input %llu has no group", (unsigned long long)in);
@@ -159,8 +161,8 @@ static ms_status segment(gptq_layout *l, ms_segment s, float *out, ms_err *err) 
     return MS_OK;
 }
 
-static ms_status run(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch, float *out,
-                     ms_err *err) {
+static ms_status run(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch,
+                     float *out, ms_err *err) {
     (void)scratch;
     gptq_layout l = {.kind = strcmp(tensor->scheme, "gptq") == 0 ? GPTQ : strcmp(tensor->scheme, "awq") == 0 ? AWQ : AWQ_GEMV};
     ms_status status = lay_out(&l, ckpt, tensor, err);

@@ -1,9 +1,9 @@
 /*
  * compressed-tensors integers: w = (q - zero) * scale, one product in f32.
  *
- *   int2_pack .. int8_pack   "weight_packed" I32 [out, words]: stored code = q + 2^(bits - 1); 32 / bits codes a word, or (2026) a dense bit
- *                            stream: the width tells them apart. "weight_zero_point" I32, packed the same way along axis 0: [words, groups]
- *   int8_scaled              "weight" I8 [out, in], "weight_zero_point" I8 [out, groups]
+ *   int2_pack .. int8_pack   "weight_packed" I32 [out, words]: stored code = q + 2^(bits - 1); 32 / bits codes a word, or
+ * (2026) a dense bit stream: the width tells them apart. "weight_zero_point" I32, packed the same way along axis 0: [words,
+ * groups] int8_scaled              "weight" I8 [out, in], "weight_zero_point" I8 [out, groups]
  *
  * "weight_scale": one, [out, 1], or [out, groups]; "weight_g_idx" [in] (older files) says the group of each column.
  */
@@ -22,11 +22,14 @@ typedef struct int_layout {
 
 static bool ceil_is(uint64_t n, uint64_t per, uint64_t want) { return per > 0 && n / per + (n % per != 0) == want; }
 
-static unsigned bits_of(const char *scheme) { return strncmp(scheme, "int", 3) == 0 && scheme[3] >= '2' && scheme[3] <= '8' ? (unsigned)(scheme[3] - '0') : 0; }
+static unsigned bits_of(const char *scheme) {
+    return strncmp(scheme, "int", 3) == 0 && scheme[3] >= '2' && scheme[3] <= '8' ? (unsigned)(scheme[3] - '0') : 0;
+}
 
 static ms_status lay_out_codes(int_layout *l, const ms_checkpoint *ckpt, const ms_tensor *tensor, ms_err *err) {
     const ms_logical shape = ms_logical_shape(ckpt, tensor);
-    MS_FAIL_IF(shape.rank < 2 || shape.shape[shape.rank - 1] == 0, MS_ERR_UNSUPPORTED, err, "the shape of its weights cannot be told");
+    MS_FAIL_IF(shape.rank < 2 || shape.shape[shape.rank - 1] == 0, MS_ERR_UNSUPPORTED, err,
+               "the shape of its weights cannot be told");
     l->cols = shape.shape[shape.rank - 1], l->rows = shape.shape[shape.rank - 2];
     l->is_packed = strcmp(tensor->scheme, "int8_scaled") != 0;
     l->bits = l->is_packed ? bits_of(tensor->scheme) : 8;
@@ -35,7 +38,8 @@ static ms_status lay_out_codes(int_layout *l, const ms_checkpoint *ckpt, const m
     l->words = ms_side_dim(&l->codes, 0);
     l->is_dense = ceil_is(l->cols * l->bits, 32, l->words);
     MS_FAIL_IF(l->is_packed && !l->is_dense && !ceil_is(l->cols, 32 / l->bits, l->words), MS_ERR_DAMAGED, err,
-               "%llu words cannot hold %llu codes of %u bits", (unsigned long long)l->words, (unsigned long long)l->cols, l->bits);
+               "%llu words cannot hold %llu codes of %u bits", (unsigned long long)l->words, (unsigned long long)l->cols,
+               l->bits);
     return MS_OK;
 }
 
@@ -111,8 +115,8 @@ static ms_status group_of(int_layout *l, uint64_t col, uint64_t *group, size_t *
     MS_TRY(ms_side_f32(&l->index, col, 1, &value, err));
     *n_alike = 1;
     *group = value >= 0 ? (uint64_t)value : 0;
-    MS_FAIL_IF(value < -1 || *group >= l->groups, MS_ERR_DAMAGED, err, "column %llu belongs to group %g of %llu", (unsigned long long)col,
-               (double)value, (unsigned long long)l->groups);
+    MS_FAIL_IF(value < -1 || *group >= l->groups, MS_ERR_DAMAGED, err, "column %llu belongs to group %g of %llu",
+               (unsigned long long)col, (double)value, (unsigned long long)l->groups);
     return MS_OK;
 }
 
@@ -132,8 +136,8 @@ static ms_status segment(int_layout *l, ms_segment s, float *out, ms_err *err) {
     return MS_OK;
 }
 
-static ms_status run(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch, float *out,
-                     ms_err *err) {
+static ms_status run(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch,
+                     float *out, ms_err *err) {
     (void)scratch;
     int_layout l = {0};
     ms_status status = lay_out(&l, ckpt, tensor, err);

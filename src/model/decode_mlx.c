@@ -32,8 +32,8 @@ static ms_status lay_out(mlx_layout *l, const ms_checkpoint *ckpt, const ms_tens
     l->words = ms_side_dim(&l->codes, 0);
     l->groups = ms_side_dim(&l->scales, 0);
     MS_FAIL_IF(l->cols == 0 || l->groups == 0 || l->cols % l->groups != 0 || l->words * 32 % l->cols != 0, MS_ERR_DAMAGED, err,
-               "%llu words and %llu groups do not fit rows of %llu weights", (unsigned long long)l->words, (unsigned long long)l->groups,
-               (unsigned long long)l->cols);
+               "%llu words and %llu groups do not fit rows of %llu weights", (unsigned long long)l->words,
+               (unsigned long long)l->groups, (unsigned long long)l->cols);
     l->bits = (unsigned)(l->words * 32 / l->cols);
     l->group = l->cols / l->groups;
     const unsigned fixed[] = {[AFFINE] = l->bits, [MXFP4] = 4, [MXFP8] = 8, [NVFP4] = 4};
@@ -81,11 +81,14 @@ static ms_status segment(mlx_layout *l, ms_segment s, float *out, ms_err *err) {
 }
 
 static mlx_mode mode_of(const char *scheme) {
-    return strcmp(scheme, "mlx_affine") == 0 ? AFFINE : strcmp(scheme, "mlx_mxfp4") == 0 ? MXFP4 : strcmp(scheme, "mlx_mxfp8") == 0 ? MXFP8 : NVFP4;
+    return strcmp(scheme, "mlx_affine") == 0  ? AFFINE
+           : strcmp(scheme, "mlx_mxfp4") == 0 ? MXFP4
+           : strcmp(scheme, "mlx_mxfp8") == 0 ? MXFP8
+                                              : NVFP4;
 }
 
-static ms_status run(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch, float *out,
-                     ms_err *err) {
+static ms_status run(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch,
+                     float *out, ms_err *err) {
     (void)scratch;
     mlx_layout l = {.mode = mode_of(tensor->scheme)};
     ms_status status = lay_out(&l, ckpt, tensor, err);

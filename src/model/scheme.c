@@ -93,6 +93,7 @@ static const char *qweight_scheme(const ms_beside *b, const ms_stored *weight, c
     const ms_stored *const scales = beside(b, ".scales"); /* [groups, out]; gemv: [out, groups and padding] */
     if (beside(b, ".g_idx") || ms_str_is(method, "gptq")) return "gptq";
     if (!scales) return "packed";
+    if (ms_str_is(method, "awq")) return dim(weight, 0) * 8 == dim(scales, 0) ? "awq" : "awq_gemv";
     if (dim(weight, 1) == dim(scales, 1)) return "awq_gemv"; /* [out, in / 8] */
     if (dim(weight, 0) == dim(scales, 0)) return "gptq";     /* [in * bits / 32, out] */
     if (dim(weight, 0) * 8 == dim(scales, 0)) return "awq";  /* [in, out / 8] */

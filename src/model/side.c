@@ -11,12 +11,14 @@ void ms_side_open_optional(ms_side *out, const ms_checkpoint *ckpt, const ms_ten
     ms_side_over(out, ms_companion(ckpt, tensor, leaf));
 }
 
-ms_status ms_side_open_any(ms_side *out, const ms_checkpoint *ckpt, const ms_tensor *tensor, const char *const *leaves, ms_err *err) {
+ms_status ms_side_open_any(ms_side *out, const ms_checkpoint *ckpt, const ms_tensor *tensor, const char *const *leaves,
+                           ms_err *err) {
     for (size_t i = 0; leaves[i]; i++) {
         ms_side_open_optional(out, ckpt, tensor, leaves[i]);
         if (out->stored) return MS_OK;
     }
-    return ms_err_set(err, MS_ERR_DAMAGED, "quantised as %s, but the tensor '...%s' beside it is missing", tensor->scheme, leaves[0]);
+    return ms_err_set(err, MS_ERR_DAMAGED, "quantised as %s, but the tensor '...%s' beside it is missing", tensor->scheme,
+                      leaves[0]);
 }
 
 ms_status ms_side_open(ms_side *out, const ms_checkpoint *ckpt, const ms_tensor *tensor, const char *leaf, ms_err *err) {
@@ -40,9 +42,10 @@ uint64_t ms_side_dim(const ms_side *side, uint32_t from_last) {
 ms_status ms_side_bytes(ms_side *side, uint64_t first, uint64_t n, const uint8_t **out, ms_err *err) {
     const ms_stored *const s = side->stored;
     const void *bytes;
-    MS_FAIL_IF(!ms_range_inside(first, n, s->n_bytes), MS_ERR_DAMAGED, err,
-               "bytes %llu to %llu of '%s' are needed, it has %llu: the shapes of a quantised tensor and what lies beside it disagree",
-               (unsigned long long)first, (unsigned long long)(first + n), ms_str_shown(s->name).text, (unsigned long long)s->n_bytes);
+    MS_FAIL_IF(
+        !ms_range_inside(first, n, s->n_bytes), MS_ERR_DAMAGED, err,
+        "bytes %llu to %llu of '%s' are needed, it has %llu: the shapes of a quantised tensor and what lies beside it disagree",
+        (unsigned long long)first, (unsigned long long)(first + n), ms_str_shown(s->name).text, (unsigned long long)s->n_bytes);
     MS_TRY(ms_source_view(s->source, s->offset + first, (size_t)n, &side->scratch, &bytes, err));
     *out = bytes;
     return MS_OK;
@@ -70,7 +73,8 @@ ms_status ms_side_codes(ms_side *side, uint64_t byte, unsigned bits, uint64_t fi
     uint64_t begin_bit, end_bit;
     const uint8_t *p;
     if (n == 0) return MS_OK;
-    MS_FAIL_IF(!ms_mul_u64(first, bits, &begin_bit) || !ms_mul_u64(first + n, bits, &end_bit) || byte > UINT64_MAX - end_bit / 8 - 1,
+    MS_FAIL_IF(!ms_mul_u64(first, bits, &begin_bit) || !ms_mul_u64(first + n, bits, &end_bit) ||
+                   byte > UINT64_MAX - end_bit / 8 - 1,
                MS_ERR_DAMAGED, err, "'%s': its shape overflows", ms_str_shown(side->stored->name).text);
     const uint64_t begin = begin_bit / 8, end = (end_bit + 7) / 8;
     MS_TRY(ms_side_bytes(side, byte + begin, end - begin, &p, err));

@@ -23,12 +23,13 @@ typedef struct ms_side {
 ms_status ms_side_open(ms_side *out, const ms_checkpoint *ckpt, const ms_tensor *tensor, const char *leaf, ms_err *err);
 void ms_side_open_optional(ms_side *out, const ms_checkpoint *ckpt, const ms_tensor *tensor, const char *leaf);
 /* The first leaf of a NULL-terminated list that exists. */
-ms_status ms_side_open_any(ms_side *out, const ms_checkpoint *ckpt, const ms_tensor *tensor, const char *const *leaves, ms_err *err);
+ms_status ms_side_open_any(ms_side *out, const ms_checkpoint *ckpt, const ms_tensor *tensor, const char *const *leaves,
+                           ms_err *err);
 /* The tensor itself, for its codes. */
 void ms_side_over(ms_side *out, const ms_tensor *tensor);
 void ms_side_close(ms_side *side);
 
-uint64_t ms_side_n(const ms_side *side);                      /* elements */
+uint64_t ms_side_n(const ms_side *side);                       /* elements */
 uint64_t ms_side_dim(const ms_side *side, uint32_t from_last); /* extent of an axis counted from the last; 1 beyond the rank */
 
 /* Elements [first, first + n) as f32; exponents (F8_E8M0, and U8 under `exponents`) as 2^(x - 127). MS_ERR_DAMAGED outside. */
@@ -50,7 +51,8 @@ typedef struct ms_segment { /* a part of one row */
 
 enum { MS_SEGMENT_MOST = 1024 }; /* elements: buffers of that size fit on the stack */
 
-/* The run [first, first + n) of a tensor whose last axis has `cols` > 0 elements, cut at row ends and every MS_SEGMENT_MOST columns. */
+/* The run [first, first + n) of a tensor whose last axis has `cols` > 0 elements, cut at row ends and every MS_SEGMENT_MOST
+ * columns. */
 ms_segment ms_segment_first(uint64_t first, size_t n, uint64_t cols);
 ms_segment ms_segment_next(ms_segment segment, uint64_t cols);
 
