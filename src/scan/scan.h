@@ -28,6 +28,7 @@ typedef struct ms_scan_progress { /* called from any thread; must be quick */
 typedef struct ms_scan_options {
     int n_threads;                   /* <= 0: all processors */
     double eps;                      /* 1e-12 */
+    double quant_floor;              /* least denominator of w_rel_fro and w_rel_max; 0: none */
     int64_t sample_per_matrix;       /* 8192 */
     uint64_t sample_seed;            /* 1337 */
     const char *sample_cache;        /* folder of idx_N{N}_k{k}_seed{seed}.npy, or NULL */
@@ -45,6 +46,7 @@ typedef struct ms_scan_options {
 typedef struct ms_scan ms_scan;
 
 ms_scan_options ms_scan_options_default(void);
+/* What the options point to is borrowed until the scan is destroyed. MS_ERR_USAGE for impossible ones. Owned. */
 ms_status ms_scan_create(ms_scan **out, const ms_scan_options *options, ms_err *err);
 
 /* The statistics columns of matrix_stats that follow the identity columns, in the contract's order, extras last. Borrowed. */
@@ -66,6 +68,9 @@ void ms_scan_emit_stats(const ms_scan *scan, size_t matrix, ms_table *table, siz
 void ms_scan_emit_quant(const ms_scan *scan, size_t matrix, size_t scheme, ms_table *table, size_t first_column);
 /* The text of the error column, "" when the simulation went well: "ValueError: [quantize] ...". Borrowed. */
 ms_str ms_scan_quant_error(const ms_scan *scan, size_t matrix, size_t scheme);
+
+/* The first failure to write to the sample cache (the run went on without), or NULL. */
+const ms_err *ms_scan_cache_error(const ms_scan *scan);
 
 void ms_scan_destroy(ms_scan *scan);
 

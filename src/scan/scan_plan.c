@@ -1,0 +1,106 @@
+#include "scan_plan.h"
+
+#include <stdlib.h>
+
+#include "checked.h"
+#include "mem.h"
+#include "panel.h"
+
+enum { CHUNK = 1 << 18, ITEM = 1 << 22, MOST_CHUNKS = 4096 };
+
+static uint64_t gcd(uint64_t a, uint64_t b) {
+    while (b) {
+        const uint64_t r = a % b;
+        a = b;
+        b = r;
+    }
+    return a;
+}
+
+ms_scan_cut ms_scan_cut_of(uint64_t n, uint64_t unit) {
+    ms_scan_cut cut = {.n = n, .n_items = 1, .per_item = 1};
+    if (n == 0) return cut;
+    uint64_t quantum = MS_PANEL_MAX; /* so that panels, too, are the same whatever the chunk */
+    const bool fits = ms_mul_u64(quantum / gcd(quantum, unit), unit, &quantum) && quantum <= n;
+    const uint64_t wanted = n / MOST_CHUNKS > CHUNK ? n / MOST_CHUNKS : CHUNK;
+    cut.chunk = fits ? (wanted + quantum - 1) / quantum * quantum : n;
+    if (cut.chunk > n) cut.chunk = n;
+    cut.n_chunks = (n + cut.chunk - 1) / cut.chunk;
+    cut.per_item = cut.chunk < ITEM ? ITEM / cut.chunk : 1;
+    cut.n_items = (cut.n_chunks + cut.per_item - 1) / cut.per_item;
+    return cut;
+}
+
+/* The bytes between the first and the last element of the matrix. */
+static ms_range range_of(const ms_checkpoint *ckpt, const ms_matrix *m) {
+    const ms_stored *const stored = ckpt->tensors[m->tensor].stored;
+    ms_range range = {.source = stored->source, .offset = stored->offset};
+    uint64_t offset, n_bytes, first;
+    if (m->rows == 0 || m->cols == 0) return range;
+    const uint64_t n = (m->rows - 1) * m->row_stride + (m->cols - 1) * m->col_stride + 1;
+    if (!ms_dtype_range(stored->dtype, m->first, n, &offset, &n_bytes, &first)) return range;
+    if (!ms_range_inside(offset, n_bytes, stored->n_bytes)) return range;
+    range.offset += offset;
+    range.n_bytes = n_bytes;
+    return range;
+}
+
+typedef struct placed {
+    ms_range range;
+    uint32_t file, matrix;
+} placed;
+
+static int by_place(const void *a, const void *b) {
+    const placed *const x = a, *const y = b;
+    if (x->file != y->file) return x->file < y->file ? -1 : 1;
+    if (x->range.offset != y->range.offset) return x->range.offset < y->range.offset ? -1 : 1;
+    return (x->matrix > y->matrix) - (x->matrix < y->matrix);
+}
+
+static void fill(ms_scan_plan *plan, placed *items, const ms_checkpoint *ckpt, const ms_matrix *matrices, size_t n,
+                 ms_scan_items_of *items_of, const void *context) {
+    for (size_t i = 0; i < n; i++)
+        items[i] = (placed){range_of(ckpt, &matrices[i]), ckpt->tensors[matrices[i].tensor].file, (uint32_t)i};
+    qsort(items, n, sizeof *items, by_place);
+    plan->first_item[0] = plan->first_byte[0] = 0;
+    for (size_t k = 0; k < n; k++) {
+        plan->order[k] = items[k].matrix;
+        plan->ranges[k] = items[k].range;
+        plan->first_item[k + 1] = plan->first_item[k] + items_of(context, &matrices[items[k].matrix]);
+        plan->first_byte[k + 1] = plan->first_byte[k] + items[k].range.n_bytes;
+    }
+}
+
+ms_status ms_scan_plan_make(ms_scan_plan *out, const ms_checkpoint *ckpt, const ms_matrix *matrices, size_t n_matrices,
+                            ms_scan_items_of *items_of, const void *context, ms_err *err) {
+    MS_FAIL_IF(n_matrices >= UINT32_MAX, MS_ERR_UNSUPPORTED, err, "%zu matrices are more than a scan takes", n_matrices);
+    *out = (ms_scan_plan){.n_matrices = n_matrices};
+    out->order = ms_mem_alloc_array(n_matrices, sizeof *out->order);
+    out->first_item = ms_mem_alloc_array(n_matrices + 1, sizeof *out->first_item);
+    out->first_byte = ms_mem_alloc_array(n_matrices + 1, sizeof *out->first_byte);
+    out->ranges = ms_mem_alloc_array(n_matrices, sizeof *out->ranges);
+    placed *const items = ms_mem_alloc_array(n_matrices, sizeof *items);
+    const bool fine = out->order && out->first_item && out->first_byte && out->ranges && items;
+    if (fine) fill(out, items, ckpt, matrices, n_matrices, items_of, context);
+    ms_mem_free(items);
+    if (!fine) ms_scan_plan_free(out);
+    return fine ? MS_OK : ms_err_memory(err, "the plan of a scan");
+}
+
+size_t ms_scan_plan_place(const ms_scan_plan *plan, uint64_t item) {
+    size_t low = 0, high = plan->n_matrices; /* first_item[low] <= item < first_item[high] */
+    while (high - low > 1) {
+        const size_t middle = low + (high - low) / 2;
+        if (plan->first_item[middle] <= item) low = middle;
+        else high = middle;
+    }
+    return low;
+}
+
+void ms_scan_plan_free(ms_scan_plan *plan) {
+    ms_mem_free(plan->order);
+    ms_mem_free(plan->first_item);
+    ms_mem_free(plan->first_byte);
+    ms_mem_free(plan->ranges);
+    *plan = (ms_scan_plan){0};
+}

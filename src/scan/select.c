@@ -1,0 +1,378 @@
+#include "select.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "mem.h"
+
+enum { DIGIT = 15, BINS = 1 << DIGIT, HIGH_BINS = 1 << 16, FEEDER_ROOM = 1 << 14, SMALL = 1024, PILOT = 256 };
+
+/* ---- small tools ---- */
+
+void ms_select_place(double percent, uint64_t n, uint64_t *low, uint64_t *high, double *fraction) {
+    const double position = percent / 100 * (double)(n - 1);
+    uint64_t at = position > 0 ? (uint64_t)position : 0;
+    if (at > n - 1) at = n - 1;
+    *low = at;
+    *high = at + 1 < n ? at + 1 : at;
+    *fraction = position - (double)at;
+}
+
+double ms_select_between(double low, double high, double fraction) {
+    return fraction < 0.5 ? low + (high - low) * fraction : high - (high - low) * (1 - fraction);
+}
+
+/* Radix sort, three digits of eleven bits; digits that are alike in all keys are skipped. */
+void ms_select_sort(uint32_t *keys, uint32_t *spare, size_t n) {
+    static const int shifts[] = {0, 11, 22};
+    uint32_t count[3][2048] = {0};
+    for (size_t i = 0; i < n; i++)
+        for (int d = 0; d < 3; d++) count[d][keys[i] >> shifts[d] & 2047]++;
+    uint32_t *from = keys, *to = spare;
+    for (int d = 0; d < 3; d++) {
+        uint32_t *const c = count[d];
+        if (n == 0 || c[from[0] >> shifts[d] & 2047] == n) continue;
+        for (uint32_t b = 0, sum = 0; b < 2048; b++) {
+            const uint32_t here = c[b];
+            c[b] = sum;
+            sum += here;
+        }
+        for (size_t i = 0; i < n; i++) to[c[from[i] >> shifts[d] & 2047]++] = from[i];
+        uint32_t *const t = from;
+        from = to;
+        to = t;
+    }
+    if (from != keys) memcpy(keys, from, n * sizeof *keys);
+}
+
+static uint64_t count_below(const uint32_t *keys, size_t n, uint32_t limit) {
+    uint64_t n_below = 0;
+    uint32_t none[MS_BRACKET_SLACK + MS_SELECT_RUN];
+    const ms_bracket b = {limit, limit, UINT32_MAX};
+    for (size_t i = 0; i < n; i += MS_SELECT_RUN)
+        ms_bracket_u32(keys + i, n - i < MS_SELECT_RUN ? n - i : MS_SELECT_RUN, &b, &n_below, none);
+    return n_below;
+}
+
+/* The key of that rank among keys: [n], digit by digit: for keys that hardly differ. */
+static uint32_t key_by_digits(const uint32_t *keys, size_t n, uint64_t rank) {
+    uint32_t found = 0, mask = 0;
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        uint64_t count[256] = {0};
+        for (size_t i = 0; i < n; i++) count[keys[i] >> shift & 255] += (keys[i] & mask) == found;
+        uint32_t digit = 0;
+        for (; rank >= count[digit]; digit++) rank -= count[digit];
+        found |= digit << shift;
+        mask |= 255u << shift;
+    }
+    return found;
+}
+
+/* The keys of ranks low and high (low or low + 1) among keys: [n], unsorted. Narrows by pilot samples into spare: [n / 2 +
+ * SMALL + MS_BRACKET_SLACK]. */
+static void keys_of_ranks(const uint32_t *keys, size_t n, uint64_t low, uint64_t high, uint32_t *spare, uint32_t out[2]) {
+    uint32_t pilot[SMALL], scratch[SMALL];
+    while (n > SMALL) {
+        for (size_t i = 0; i < PILOT; i++) pilot[i] = keys[i * (n / PILOT)];
+        ms_select_sort(pilot, scratch, PILOT);
+        const int64_t at = (int64_t)(low * PILOT / n), margin = PILOT / 10;
+        const uint32_t lo = at > margin ? pilot[at - margin] : 0;
+        const uint32_t hi = at + margin < PILOT ? pilot[at + margin] + 1 : UINT32_MAX;
+        const uint64_t n_low = count_below(keys, n, lo), n_inside = count_below(keys, n, hi) - n_low;
+        if (low < n_low || high >= n_low + n_inside || n_inside > n / 2) {
+            out[0] = key_by_digits(keys, n, low);
+            out[1] = high == low ? out[0] : key_by_digits(keys, n, high);
+            return;
+        }
+        const ms_bracket inside = {lo, hi, UINT32_MAX};
+        uint64_t ignored = 0;
+        n = ms_bracket_u32(keys, n, &inside, &ignored, spare); /* also in place: what is kept never overtakes what is read */
+        keys = spare;
+        low -= n_low;
+        high -= n_low;
+    }
+    if (keys != spare) memcpy(spare, keys, n * sizeof *keys);
+    ms_select_sort(spare, scratch, n);
+    out[0] = spare[low];
+    out[1] = spare[high];
+}
+
+/* ---- one stream ---- */
+
+static bool is_narrow(const ms_select *select) { return select->options.key_bits == DIGIT; }
+
+static ms_status need_bins(ms_select *select, size_t n, ms_err *err) {
+    if (select->n_bins < n) {
+        ms_mem_free(select->bins);
+        select->bins = ms_mem_alloc_array(n, sizeof *select->bins);
+        select->n_bins = select->bins ? n : 0;
+        if (!select->bins) return ms_err_memory(err, "counting weights");
+    }
+    memset(select->bins, 0, n * sizeof *select->bins);
+    return MS_OK;
+}
+
+static ms_status need_room(ms_select *select, ms_err *err) {
+    const size_t room = select->options.n < MS_SELECT_ROOM ? (size_t)select->options.n : MS_SELECT_ROOM;
+    if (select->kept && select->room >= room) return MS_OK;
+    ms_mem_free(select->kept);
+    ms_mem_free(select->spare);
+    select->kept = ms_mem_alloc_array(room + MS_BRACKET_SLACK, sizeof *select->kept);
+    select->spare = ms_mem_alloc_array(room / 2 + SMALL + MS_BRACKET_SLACK, sizeof *select->spare);
+    select->room = room;
+    return select->kept && select->spare ? MS_OK : ms_err_memory(err, "keeping weights near a percentile");
+}
+
+ms_status ms_select_begin(ms_select *select, const ms_select_options *options, ms_err *err) {
+    if (!select->has_lock) select->has_lock = pthread_mutex_init(&select->lock, NULL) == 0;
+    if (!select->has_lock) return ms_err_memory(err, "a lock");
+    select->options = *options;
+    select->bracket = (ms_bracket){0, options->limit, options->limit};
+    select->pass = select->n_prefix = 0;
+    select->n_below = select->n_kept = select->n_fed = select->n_numbers = 0;
+    select->overflow = false;
+    memset(select->low, 0, sizeof select->low);
+    memset(select->high, 0, sizeof select->high);
+    memset(select->fraction, 0, sizeof select->fraction);
+    return is_narrow(select) ? need_bins(select, BINS, err) : need_room(select, err);
+}
+
+/* The sample's place of a percent, moved by four standard deviations of its rank and two places; -1 or n when outside. */
+static int64_t place_in_sample(double percent, size_t n, int direction) {
+    const double p = percent / 100, margin = 4 * sqrt((double)n * p * (1 - p)) + 2;
+    const double at = p * (double)(n - 1) + direction * margin;
+    return at < 0 ? -1 : at >= (double)n ? (int64_t)n : (int64_t)at;
+}
+
+void ms_select_aim(ms_select *select, const uint32_t *sample, size_t n_sample) {
+    ms_bracket *const b = &select->bracket;
+    if (n_sample == 0 || select->options.n_percent == 0) return;
+    const double *const percent = select->options.percent;
+    const int64_t lo = place_in_sample(percent[0], n_sample, -1), hi = place_in_sample(percent[0], n_sample, 1);
+    if (lo >= 0) b->lo = sample[lo];
+    if (hi < (int64_t)n_sample) b->hi = sample[hi] + 1;
+    if (select->options.n_percent > 1) {
+        const int64_t tail = place_in_sample(percent[1], n_sample, -1);
+        b->tail = tail >= 0 ? sample[tail] : b->lo;
+        if (b->tail < b->lo) b->tail = b->lo;
+    }
+    if (b->hi > b->tail) b->hi = b->tail;
+}
+
+/* ---- feeding ---- */
+
+static ms_status need_feeder(const ms_select *select, ms_select_feeder *feeder, ms_err *err) {
+    if (!feeder->kept) feeder->kept = ms_mem_alloc_array(FEEDER_ROOM + MS_SELECT_RUN + MS_BRACKET_SLACK, sizeof(uint32_t));
+    if (is_narrow(select) && !feeder->bins) feeder->bins = ms_mem_zalloc_array(BINS, sizeof *feeder->bins);
+    return feeder->kept && (feeder->bins || !is_narrow(select)) ? MS_OK
+                                                                : ms_err_memory(err, "keeping weights near a percentile");
+}
+
+/* Passes 1 and 2, one thread: counts by digit. */
+static void count_digits(ms_select *select, const void *patterns, size_t n) {
+    const uint16_t *const narrow = patterns;
+    const uint32_t *const wide = patterns;
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t key = is_narrow(select) ? narrow[i] & 0x7FFFu : wide[i] & 0x7FFFFFFFu;
+        if (is_narrow(select)) select->bins[key]++;
+        else if (select->pass == 1) select->bins[key >> DIGIT]++;
+        else
+            for (int p = 0; p < select->n_prefix; p++)
+                if (key >> DIGIT == select->prefix[p]) select->bins[p * BINS + (int)(key & (BINS - 1))]++;
+    }
+}
+
+ms_status ms_select_feed(ms_select *select, ms_select_feeder *feeder, const void *patterns, size_t n, ms_err *err) {
+    if (select->pass > 0) {
+        count_digits(select, patterns, n);
+        return MS_OK;
+    }
+    MS_TRY(need_feeder(select, feeder, err));
+    feeder->n_fed += n;
+    if (is_narrow(select)) {
+        uint16_t *const kept = feeder->kept;
+        const size_t n_kept = ms_bracket_u16(patterns, n, &select->bracket, &feeder->n_below, kept);
+        for (size_t i = 0; i < n_kept; i++) feeder->bins[kept[i]]++;
+        feeder->n_kept += n_kept;
+        return MS_OK;
+    }
+    uint32_t *const kept = (uint32_t *)feeder->kept + feeder->n_kept;
+    feeder->n_kept += ms_bracket_u32(patterns, n, &select->bracket, &feeder->n_below, kept);
+    return feeder->n_kept > FEEDER_ROOM ? ms_select_flush(select, feeder, err) : MS_OK;
+}
+
+/* Adds the bins from `begin` on to the select's until `left` keys are accounted for, and clears them. */
+static void move_bins(uint64_t *to, uint32_t *from, uint32_t begin, uint64_t left) {
+    for (uint32_t b = begin; b < BINS && left > 0; b++) {
+        to[b] += from[b];
+        left -= from[b];
+        from[b] = 0;
+    }
+}
+
+static void flush_narrow(ms_select *select, ms_select_feeder *feeder) {
+    const ms_bracket *const b = &select->bracket;
+    uint64_t n_mid = 0;
+    for (uint32_t key = b->lo; key < b->hi; key++) n_mid += feeder->bins[key];
+    move_bins(select->bins, feeder->bins, b->lo, n_mid);
+    move_bins(select->bins, feeder->bins, b->tail, feeder->n_kept - n_mid);
+}
+
+ms_status ms_select_flush(ms_select *select, ms_select_feeder *feeder, ms_err *err) {
+    (void)err;
+    if (select->pass > 0) return MS_OK;
+    pthread_mutex_lock(&select->lock);
+    if (is_narrow(select)) {
+        if (feeder->n_kept) flush_narrow(select, feeder);
+    } else if (select->overflow || feeder->n_kept > select->room - select->n_kept) {
+        select->overflow = true;
+    } else if (feeder->n_kept) {
+        memcpy(select->kept + select->n_kept, feeder->kept, feeder->n_kept * sizeof *select->kept);
+    }
+    select->n_kept += feeder->n_kept;
+    select->n_below += feeder->n_below;
+    select->n_fed += feeder->n_fed;
+    pthread_mutex_unlock(&select->lock);
+    feeder->n_kept = 0;
+    feeder->n_below = feeder->n_fed = 0;
+    return MS_OK;
+}
+
+/* ---- results ---- */
+
+/* Where the ranks lie among the kept keys. */
+typedef struct layout {
+    uint64_t n_mid, n_tail, n_gap; /* kept of the bracket; kept numbers of the tail; not kept, between them */
+} layout;
+
+/* The rank among the kept keys, or UINT64_MAX when it was not kept. */
+static uint64_t rank_among_kept(const ms_select *select, const layout *l, uint64_t rank) {
+    if (rank < select->n_below) return UINT64_MAX;
+    if (rank < select->n_below + l->n_mid) return rank - select->n_below;
+    if (rank < select->n_below + l->n_mid + l->n_gap) return UINT64_MAX;
+    return rank - select->n_below - l->n_gap;
+}
+
+/* The first key whose cumulated count exceeds the rank: bins [begin, end). */
+static uint32_t key_in_bins(const uint64_t *bins, uint32_t begin, uint64_t rank) {
+    uint32_t key = begin;
+    for (; rank >= bins[key]; key++) rank -= bins[key];
+    return key;
+}
+
+static uint64_t sum_of(const uint64_t *bins, uint32_t begin, uint32_t end) {
+    uint64_t sum = 0;
+    for (uint32_t b = begin; b < end; b++) sum += bins[b];
+    return sum;
+}
+
+static layout layout_of(ms_select *select) {
+    const ms_bracket *const b = &select->bracket;
+    const uint32_t limit = select->options.limit;
+    layout l;
+    uint64_t n_numbers_kept;
+    if (is_narrow(select)) {
+        l.n_mid = sum_of(select->bins, b->lo, b->hi);
+        n_numbers_kept = l.n_mid + sum_of(select->bins, b->tail, limit);
+    } else {
+        l.n_mid = count_below(select->kept, select->n_kept, b->hi);
+        n_numbers_kept = count_below(select->kept, select->n_kept, limit);
+    }
+    l.n_tail = n_numbers_kept - l.n_mid;
+    select->n_numbers = select->n_fed - (select->n_kept - n_numbers_kept);
+    l.n_gap = select->n_numbers - select->n_below - n_numbers_kept;
+    return l;
+}
+
+/* False when a rank was not kept. */
+static bool finish_from_kept(ms_select *select) {
+    if (select->overflow) return false;
+    const layout l = layout_of(select);
+    if (select->n_numbers == 0) return true;
+    for (int i = 0; i < select->options.n_percent; i++) {
+        uint64_t low, high;
+        uint32_t keys[2];
+        ms_select_place(select->options.percent[i], select->n_numbers, &low, &high, &select->fraction[i]);
+        low = rank_among_kept(select, &l, low);
+        high = rank_among_kept(select, &l, high);
+        if (low == UINT64_MAX || high == UINT64_MAX) return false;
+        if (is_narrow(select)) {
+            keys[0] = key_in_bins(select->bins, select->bracket.lo, low);
+            keys[1] = key_in_bins(select->bins, select->bracket.lo, high);
+        } else {
+            keys_of_ranks(select->kept, select->n_kept, low, high, select->spare, keys);
+        }
+        select->low[i] = keys[0];
+        select->high[i] = keys[1];
+    }
+    return true;
+}
+
+/* Pass 1 of wide keys: notes the high digits that ranks fall into. */
+static void note_prefixes(ms_select *select) {
+    const uint32_t end = select->options.limit >> DIGIT;
+    select->n_prefix = 0;
+    select->n_numbers = sum_of(select->bins, 0, end);
+    for (int i = 0; i < 2 * select->options.n_percent && select->n_numbers > 0; i++) {
+        uint64_t ranks[2], before = 0;
+        ms_select_place(select->options.percent[i / 2], select->n_numbers, &ranks[0], &ranks[1], &select->fraction[i / 2]);
+        uint32_t digit = 0;
+        for (; ranks[i % 2] >= before + select->bins[digit]; digit++) before += select->bins[digit];
+        if (select->n_prefix && select->prefix[select->n_prefix - 1] == digit) continue;
+        select->prefix[select->n_prefix] = digit;
+        select->before[select->n_prefix++] = before;
+    }
+}
+
+static uint32_t key_of_rank_by_prefix(const ms_select *select, uint64_t rank) {
+    int p = select->n_prefix - 1;
+    while (select->before[p] > rank) p--;
+    return select->prefix[p] << DIGIT | key_in_bins(select->bins + p * BINS, 0, rank - select->before[p]);
+}
+
+static void finish_from_digits(ms_select *select) {
+    if (is_narrow(select)) select->n_numbers = sum_of(select->bins, 0, select->options.limit);
+    for (int i = 0; i < select->options.n_percent && select->n_numbers > 0; i++) {
+        uint64_t low, high;
+        ms_select_place(select->options.percent[i], select->n_numbers, &low, &high, &select->fraction[i]);
+        if (is_narrow(select)) {
+            select->low[i] = key_in_bins(select->bins, 0, low);
+            select->high[i] = key_in_bins(select->bins, 0, high);
+        } else {
+            select->low[i] = key_of_rank_by_prefix(select, low);
+            select->high[i] = key_of_rank_by_prefix(select, high);
+        }
+    }
+}
+
+ms_status ms_select_finish(ms_select *select, bool *again, ms_err *err) {
+    *again = false;
+    if (select->pass == 0) {
+        if (finish_from_kept(select)) return MS_OK;
+        *again = true;
+        select->pass = 1;
+        return need_bins(select, is_narrow(select) ? BINS : HIGH_BINS, err);
+    }
+    if (select->pass == 1 && !is_narrow(select)) {
+        note_prefixes(select);
+        *again = select->n_prefix > 0;
+        select->pass = 2;
+        return *again ? need_bins(select, (size_t)select->n_prefix * BINS, err) : MS_OK;
+    }
+    finish_from_digits(select);
+    return MS_OK;
+}
+
+void ms_select_free(ms_select *select) {
+    if (select->has_lock) pthread_mutex_destroy(&select->lock);
+    ms_mem_free(select->kept);
+    ms_mem_free(select->spare);
+    ms_mem_free(select->bins);
+    *select = (ms_select){0};
+}
+
+void ms_select_feeder_free(ms_select_feeder *feeder) {
+    ms_mem_free(feeder->kept);
+    ms_mem_free(feeder->bins);
+    *feeder = (ms_select_feeder){0};
+}

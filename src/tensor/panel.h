@@ -1,0 +1,57 @@
+/*
+ * panel: what one pass over a run of weights tells: counts, sums, extremes, and sum and maximum of |w| of every 32 of them.
+ *
+ *     ms_panel_facts facts;
+ *     ms_panel_measure(&facts, MS_DTYPE_BF16, w, n);          // n <= MS_PANEL_MAX, w aligned to its element
+ *
+ * A panel fits the first-level cache, so the lenses of scan/ that share it read memory once. Values are taken as f32 and summed
+ * in f64; NaN and infinities are counted and left out of everything else. All instruction sets give the same bits, because the
+ * order of the sums is part of the definition (panel_scalar.c).
+ */
+#ifndef MS_PANEL_H
+#define MS_PANEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpu.h"
+#include "dtype.h"
+
+enum { MS_PANEL_MAX = 4096, MS_PANEL_BLOCK = 32, MS_PANEL_BLOCKS = MS_PANEL_MAX / MS_PANEL_BLOCK };
+
+typedef struct ms_panel_facts {
+    uint32_t n, n_nan, n_inf, n_zero;      /* elements; -0 is a zero */
+    double sum, sum_abs, sum_sq, sum_p4;   /* of w, |w|, w^2, w^4 */
+    float min, max;                        /* -0 < +0; +inf and -inf when no element is finite */
+    float block_max[MS_PANEL_BLOCKS];      /* max |w| of elements 32 b .. 32 b + 31; 0 when none is finite */
+    double block_sum[MS_PANEL_BLOCKS];     /* sum of |w| likewise */
+    uint8_t block_finite[MS_PANEL_BLOCKS]; /* finite elements in the block */
+} ms_panel_facts;
+
+/* dtype: BF16, F16 or F32; w: [n], n in 1 .. MS_PANEL_MAX. */
+void ms_panel_measure(ms_panel_facts *out, ms_dtype dtype, const void *w, size_t n);
+void ms_panel_measure_on(ms_isa isa, ms_panel_facts *out, ms_dtype dtype, const void *w, size_t n); /* for tests */
+
+/* True when ms_panel_measure takes it; other types are decoded to f32 first. */
+static inline bool ms_panel_takes(ms_dtype dtype) {
+    return dtype == MS_DTYPE_BF16 || dtype == MS_DTYPE_F16 || dtype == MS_DTYPE_F32;
+}
+
+/* ---- between panel.c and its kernels ---- */
+
+enum { MS_PANEL_STEP = 8 * MS_PANEL_BLOCK }; /* kernels take whole steps of 8 blocks */
+
+/* w: [256 n_steps], finite or not. Fills n_zero, the sums, block_sum and block_max (their first 8 n_steps entries) of `out`.
+ * *most: the largest code as a signed integer (the largest value unless negative); *least: the largest code as an unsigned one
+ * (the most negative value unless its sign is clear). Codes: 16 or 32 bits. With NaN or Inf in w the sums mean nothing, but
+ * block_max then holds an Inf or NaN. */
+typedef void ms_panel_kernel(ms_panel_facts *out, const void *w, size_t n_steps, uint32_t *most, uint32_t *least);
+
+typedef struct ms_panel_kernels {
+    ms_panel_kernel *bf16, *f16, *f32;
+} ms_panel_kernels;
+
+extern const ms_panel_kernels ms_panel_scalar, ms_panel_avx2, ms_panel_avx512;
+
+#endif

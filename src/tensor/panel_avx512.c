@@ -1,0 +1,188 @@
+/*
+ * panel_scalar.c, eight lanes at a time: a row of the definition is one register. AVX-512 F, BW, DQ, VL.
+ */
+#include <immintrin.h>
+#include <string.h>
+
+#include "panel.h"
+
+typedef struct sums {
+    __m512d s, q0, q1, p0, p1, a; /* as in panel_scalar.c */
+} sums;
+
+/* rows of a block as f32: even elements, odd elements */
+typedef struct pair {
+    __m512 even, odd;
+} pair;
+
+static inline double tree(__m512d x) {
+    double lanes[8];
+    _mm512_storeu_pd(lanes, x);
+    return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+}
+
+static inline __m512d low_half(__m512 x) { return _mm512_cvtps_pd(_mm512_castps512_ps256(x)); }
+static inline __m512d high_half(__m512 x) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1)); }
+
+/* Adds a block to the sums; returns what its block_sum is the tree of. exact: w^4 is exact in f64 too (16-bit types). */
+static inline __m512d add_block(sums *t, pair w, bool exact) {
+    const __m512d r0 = low_half(w.even), r1 = high_half(w.even), r2 = low_half(w.odd), r3 = high_half(w.odd);
+    t->s = _mm512_add_pd(t->s, _mm512_add_pd(_mm512_add_pd(r0, r1), _mm512_add_pd(r2, r3)));
+    const __m512d s0 = _mm512_mul_pd(r0, r0), s1 = _mm512_mul_pd(r1, r1), s2 = _mm512_mul_pd(r2, r2),
+                  s3 = _mm512_mul_pd(r3, r3);
+    t->q0 = _mm512_fmadd_pd(r1, r1, _mm512_fmadd_pd(r0, r0, t->q0));
+    t->q1 = _mm512_fmadd_pd(r3, r3, _mm512_fmadd_pd(r2, r2, t->q1));
+    if (exact) {
+        t->p0 = _mm512_fmadd_pd(s1, s1, _mm512_fmadd_pd(s0, s0, t->p0));
+        t->p1 = _mm512_fmadd_pd(s3, s3, _mm512_fmadd_pd(s2, s2, t->p1));
+    } else {
+        t->p0 = _mm512_add_pd(_mm512_add_pd(t->p0, _mm512_mul_pd(s0, s0)), _mm512_mul_pd(s1, s1));
+        t->p1 = _mm512_add_pd(_mm512_add_pd(t->p1, _mm512_mul_pd(s2, s2)), _mm512_mul_pd(s3, s3));
+    }
+    return _mm512_add_pd(_mm512_add_pd(_mm512_abs_pd(r0), _mm512_abs_pd(r1)),
+                         _mm512_add_pd(_mm512_abs_pd(r2), _mm512_abs_pd(r3)));
+}
+
+/* Lane b of the result is the tree of x[b]. */
+static inline __m512d eight_trees(const __m512d x[static 8]) {
+    const __m512i low_pairs = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13),
+                  high_pairs = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
+    __m512d two[4], four[2]; /* [x0 0+1, x1 0+1, x0 2+3, x1 2+3, x0 4+5, ...]; [x0 x1 x2 x3 of 0..3, the same of 4..7] */
+    for (int i = 0; i < 4; i++)
+        two[i] = _mm512_add_pd(_mm512_unpacklo_pd(x[2 * i], x[2 * i + 1]), _mm512_unpackhi_pd(x[2 * i], x[2 * i + 1]));
+    for (int i = 0; i < 2; i++)
+        four[i] = _mm512_add_pd(_mm512_permutex2var_pd(two[2 * i], low_pairs, two[2 * i + 1]),
+                                _mm512_permutex2var_pd(two[2 * i], high_pairs, two[2 * i + 1]));
+    return _mm512_add_pd(_mm512_shuffle_f64x2(four[0], four[1], 0x44), _mm512_shuffle_f64x2(four[0], four[1], 0xEE));
+}
+
+static void end_sums(ms_panel_facts *out, const sums *t) {
+    out->sum = tree(t->s);
+    out->sum_abs = tree(t->a);
+    out->sum_sq = tree(_mm512_add_pd(t->q0, t->q1));
+    out->sum_p4 = tree(_mm512_add_pd(t->p0, t->p1));
+}
+
+static sums no_sums(void) {
+    const __m512d zero = _mm512_setzero_pd();
+    return (sums){zero, zero, zero, zero, zero, zero};
+}
+
+/* ---- 16-bit elements ---- */
+
+static inline pair pair_bf16(__m512i codes) {
+    const __m512i high = _mm512_set1_epi32((int)0xFFFF0000);
+    return (pair){_mm512_castsi512_ps(_mm512_slli_epi32(codes, 16)), _mm512_castsi512_ps(_mm512_and_si512(codes, high))};
+}
+
+static inline pair pair_f16(__m512i codes) {
+    const __m256i even = _mm512_cvtepi32_epi16(codes), odd = _mm512_cvtepi32_epi16(_mm512_srli_epi32(codes, 16));
+    return (pair){_mm512_cvtph_ps(even), _mm512_cvtph_ps(odd)};
+}
+
+/* Lane b of the result is the largest of the 32 keys of x[b]. */
+static inline __m128i eight_maxima(const __m512i x[static 8]) {
+    __m512i two[4], four[2];
+    for (int i = 0; i < 4; i++) { /* even lanes from x[2 i], odd ones from x[2 i + 1] */
+        const __m512i a = _mm512_max_epu16(x[2 * i], _mm512_srli_epi32(x[2 * i], 16));
+        const __m512i b = _mm512_max_epu16(x[2 * i + 1], _mm512_slli_epi32(x[2 * i + 1], 16));
+        two[i] = _mm512_mask_blend_epi16(0xAAAAAAAAu, a, b);
+    }
+    for (int i = 0; i < 2; i++)
+        four[i] = _mm512_max_epu16(_mm512_unpacklo_epi32(two[2 * i], two[2 * i + 1]),
+                                   _mm512_unpackhi_epi32(two[2 * i], two[2 * i + 1]));
+    const __m512i all = _mm512_max_epu16(_mm512_unpacklo_epi64(four[0], four[1]), _mm512_unpackhi_epi64(four[0], four[1]));
+    const __m256i half = _mm256_max_epu16(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
+    return _mm_max_epu16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+}
+
+static inline uint32_t largest_u16(__m512i x) {
+    uint16_t lanes[32], best = 0;
+    _mm512_storeu_si512(lanes, x);
+    for (int i = 0; i < 32; i++)
+        if (lanes[i] > best) best = lanes[i];
+    return best;
+}
+
+static inline uint32_t largest_i16(__m512i x) {
+    return largest_u16(_mm512_xor_si512(x, _mm512_set1_epi16((short)0x8000))) ^ 0x8000u;
+}
+
+static inline uint32_t sum_u16(__m512i x) {
+    return (uint32_t)_mm512_reduce_add_epi32(_mm512_madd_epi16(x, _mm512_set1_epi16(1)));
+}
+
+static inline __attribute__((always_inline)) void measure_16(ms_panel_facts *out, const void *w, size_t n_steps, uint32_t *most,
+                                                             uint32_t *least, bool is_f16) {
+    const __m512i magnitude = _mm512_set1_epi16(0x7FFF), one = _mm512_set1_epi16(1);
+    sums t = no_sums();
+    __m512i largest = _mm512_set1_epi16((short)0x8000), lowest = _mm512_setzero_si512(), n_not_zero = lowest;
+    const __m512i *codes = w;
+    for (size_t s = 0; s < n_steps; s++, codes += 8) {
+        __m512i key[8];
+        __m512d of_abs[8];
+        for (int b = 0; b < 8; b++) {
+            const __m512i c = _mm512_loadu_si512(codes + b);
+            key[b] = _mm512_and_si512(c, magnitude);
+            n_not_zero = _mm512_add_epi16(n_not_zero, _mm512_min_epu16(key[b], one));
+            largest = _mm512_max_epi16(largest, c);
+            lowest = _mm512_max_epu16(lowest, c);
+            of_abs[b] = add_block(&t, is_f16 ? pair_f16(c) : pair_bf16(c), true);
+        }
+        const __m512d block_sums = eight_trees(of_abs);
+        const __m128i maxima = eight_maxima(key);
+        t.a = _mm512_add_pd(t.a, block_sums);
+        _mm512_storeu_pd(out->block_sum + 8 * s, block_sums);
+        const __m256 as_f32 =
+            is_f16 ? _mm256_cvtph_ps(maxima) : _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(maxima), 16));
+        _mm256_storeu_ps(out->block_max + 8 * s, as_f32);
+    }
+    end_sums(out, &t);
+    out->n_zero = (uint32_t)(n_steps * MS_PANEL_STEP) - sum_u16(n_not_zero);
+    *most = largest_i16(largest);
+    *least = largest_u16(lowest);
+}
+
+static void measure_bf16(ms_panel_facts *out, const void *w, size_t n_steps, uint32_t *most, uint32_t *least) {
+    measure_16(out, w, n_steps, most, least, false);
+}
+static void measure_f16(ms_panel_facts *out, const void *w, size_t n_steps, uint32_t *most, uint32_t *least) {
+    measure_16(out, w, n_steps, most, least, true);
+}
+
+/* ---- f32 ---- */
+
+static void measure_f32(ms_panel_facts *out, const void *w, size_t n_steps, uint32_t *most, uint32_t *least) {
+    const __m512i evens = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i odds = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF);
+    sums t = no_sums();
+    __m512i largest = _mm512_set1_epi32((int)0x80000000), lowest = _mm512_setzero_si512();
+    uint32_t n_zero = 0;
+    const float *f = w;
+    for (size_t s = 0; s < n_steps; s++) {
+        __m512d of_abs[8];
+        for (int b = 0; b < 8; b++, f += MS_PANEL_BLOCK) {
+            const __m512i c0 = _mm512_loadu_si512(f), c1 = _mm512_loadu_si512(f + 16);
+            const __m512i k0 = _mm512_and_si512(c0, magnitude), k1 = _mm512_and_si512(c1, magnitude);
+            n_zero += (uint32_t)(__builtin_popcount(_mm512_testn_epi32_mask(k0, k0)) +
+                                 __builtin_popcount(_mm512_testn_epi32_mask(k1, k1)));
+            largest = _mm512_max_epi32(largest, _mm512_max_epi32(c0, c1));
+            lowest = _mm512_max_epu32(lowest, _mm512_max_epu32(c0, c1));
+            const uint32_t key = _mm512_reduce_max_epu32(_mm512_max_epu32(k0, k1));
+            memcpy(&out->block_max[8 * s + (size_t)b], &key, sizeof key);
+            const pair p = {_mm512_permutex2var_ps(_mm512_castsi512_ps(c0), evens, _mm512_castsi512_ps(c1)),
+                            _mm512_permutex2var_ps(_mm512_castsi512_ps(c0), odds, _mm512_castsi512_ps(c1))};
+            of_abs[b] = add_block(&t, p, false);
+        }
+        const __m512d block_sums = eight_trees(of_abs);
+        t.a = _mm512_add_pd(t.a, block_sums);
+        _mm512_storeu_pd(out->block_sum + 8 * s, block_sums);
+    }
+    end_sums(out, &t);
+    out->n_zero = n_zero;
+    *most = (uint32_t)_mm512_reduce_max_epi32(largest);
+    *least = _mm512_reduce_max_epu32(lowest);
+}
+
+const ms_panel_kernels ms_panel_avx512 = {measure_bf16, measure_f16, measure_f32};
