@@ -29,9 +29,9 @@ ms_status ms_npy_header_size(size_t *n_header, const void *bytes, size_t n, cons
     if (!is_npy || (major > 1 && n < MS_NPY_PREFIX))
         return ms_broken_beyond_use(rules, err, MS_ERR_DAMAGED, tensor, at,
                                     "is no npy file: it does not begin with \\x93NUMPY");
-    if (major < 1 || major > 3)
-        return ms_broken_beyond_use(rules, err, MS_ERR_UNSUPPORTED, tensor, at + 6, "npy version %u.%u; 1 to 3 are known",
-                                    major, p[7]);
+    if (major < 1 || major > 3 || p[7] != 0)
+        return ms_broken_beyond_use(rules, err, MS_ERR_UNSUPPORTED, tensor, at + 6,
+                                    "npy version %u.%u; 1.0, 2.0 and 3.0 are known", major, p[7]);
     const uint64_t length = major == 1 ? (uint64_t)p[8] | (uint64_t)p[9] << 8
                                        : (uint64_t)p[8] | (uint64_t)p[9] << 8 | (uint64_t)p[10] << 16 | (uint64_t)p[11] << 24;
     if (length > MS_NPY_MAX_HEADER)
@@ -92,6 +92,7 @@ static bool read_extent(literal *l, uint64_t *out) {
         if (!ms_mul_u64(value, 10, &value) || !ms_add_u64(value, (uint64_t)(l->text[l->at] - '0'), &value))
             return fail(l, "an extent below 2^64");
     if (l->at == begin) return fail(l, "an extent of 0 or more");
+    if (l->text[begin] == '0' && l->at - begin > 1) return fail(l, "an extent without leading zeros");
     if (l->at < l->size && l->text[l->at] == 'L') l->at++; /* Python 2 */
     *out = value;
     return true;
@@ -170,16 +171,31 @@ static const spelling spellings[] = {
     {"u8", MS_DTYPE_U64},  {"f8", MS_DTYPE_F64}, {"c8", MS_DTYPE_C64}, {"g2", MS_DTYPE_BF16},
 };
 
-/* Bytes an element takes: the number behind the kind, times 4 for text; 0 when there is none. Units ("M8[ns]") may follow. */
-static uint64_t element_size(ms_str kind_and_size) {
-    uint64_t size = 0;
-    for (size_t i = 1; i < kind_and_size.size; i++) {
-        const char c = kind_and_size.text[i];
-        if (c == '[') break;
-        if (c < '0' || c > '9' || size > 1u << 30) return 0;
-        size = size * 10 + (uint64_t)(c - '0');
+/* Bytes of one character or of the unit that the number behind the kind counts; 0: no such kind. */
+static uint64_t unit_of(char kind) {
+    switch (kind) {
+    case 'U': return 4;
+    case 'S':
+    case 'V': return 1;
+    default: return 0;
     }
-    return kind_and_size.size > 0 && kind_and_size.text[0] == 'U' ? 4 * size : size;
+}
+
+/* Types that are listed but not decoded: texts and raw bytes of any length, times with a unit, long doubles. */
+static bool is_other_type(ms_str kind, uint64_t *n_bytes) {
+    static const char *const wide[] = {"f12", "f16", "c16", "c24", "c32"};
+    int64_t n;
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
+        if (ms_str_is(kind, wide[i]) && ms_str_to_i64(ms_str_sub(kind, 1, kind.size), &n)) return *n_bytes = (uint64_t)n, true;
+    *n_bytes = 8;
+    if (ms_str_starts_with(kind, MS_STR("M8")) || ms_str_starts_with(kind, MS_STR("m8")))
+        return kind.size == 2 ||
+               (kind.size > 4 && kind.text[2] == '[' && memchr(kind.text, ']', kind.size) == kind.text + kind.size - 1);
+    const uint64_t unit = kind.size > 0 ? unit_of(kind.text[0]) : 0;
+    if (unit == 0 || kind.size > 10 || (kind.size > 1 && (kind.text[1] < '0' || kind.text[1] > '9'))) return false;
+    if (kind.size > 1 && !ms_str_to_i64(ms_str_sub(kind, 1, kind.size), &n)) return false;
+    *n_bytes = kind.size > 1 ? unit * (uint64_t)n : 0;
+    return true;
 }
 
 typedef struct element {
@@ -194,17 +210,17 @@ static element element_of(ms_str descr) {
     if (ms_str_is(descr, "bfloat16")) return (element){.dtype = MS_DTYPE_BF16, .n_bytes = 2};
     const bool has_order = descr.size > 0 && memchr("<>|=", descr.text[0], 4);
     const ms_str kind = has_order ? ms_str_sub(descr, 1, descr.size) : descr;
-    const uint64_t size = element_size(kind);
-    if (ms_str_starts_with(kind, MS_STR("O")))
+    if (ms_str_is(kind, "O") || ms_str_is(kind, "O8"))
         return (element){.refused = "it holds pickled Python objects, which are never run"};
-    if (kind.size == 0 || !memchr("biufcgSUVMm", kind.text[0], 11) || (size == 0 && !memchr("SUV", kind.text[0], 3)))
-        return (element){.unknown = true};
-    if (has_order && descr.text[0] == '>' && size > 1 && !memchr("SV", kind.text[0], 2))
-        return (element){.refused = "its elements are big-endian; convert it with a.astype(a.dtype.newbyteorder('<'))"};
+    element e = {.unknown = true};
     for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
-        if (ms_str_is(kind, spellings[i].kind_and_size)) return (element){.dtype = spellings[i].dtype, .n_bytes = size};
-    if (ms_str_is(kind, "V2")) return (element){.dtype = MS_DTYPE_BF16, .n_bytes = 2, .guessed_bf16 = true};
-    return (element){.dtype = MS_DTYPE_UNKNOWN, .n_bytes = size};
+        if (ms_str_is(kind, spellings[i].kind_and_size))
+            e = (element){.dtype = spellings[i].dtype, .n_bytes = ms_dtype_info_of(spellings[i].dtype)->bits / 8u};
+    if (ms_str_is(kind, "V2")) e = (element){.dtype = MS_DTYPE_BF16, .n_bytes = 2, .guessed_bf16 = true};
+    else if (e.unknown) e.unknown = !is_other_type(kind, &e.n_bytes);
+    if (!e.unknown && has_order && descr.text[0] == '>' && e.n_bytes > 1 && !memchr("SV", kind.text[0], 2))
+        e.refused = "its elements are big-endian; convert it with a.astype(a.dtype.newbyteorder('<'))";
+    return e;
 }
 
 /* ---- header ---- */

@@ -52,6 +52,8 @@ static const header_case header_cases[] = {
     {"{'descr': '', 'fortran_order': False, 'shape': (6,)}", MS_ERR_DAMAGED, "NumPy has no such type"},
     {"{'descr': '<f99999999999', 'fortran_order': False, 'shape': (6,)}", MS_ERR_DAMAGED, "NumPy has no such type"},
     {"{'descr': '<f4', 'fortran_order': False, 'shape': (6)}", MS_ERR_DAMAGED, "one extent needs a comma"},
+    {"{'descr': '<f4', 'fortran_order': False, 'shape': (06,)}", MS_ERR_DAMAGED, "leading zeros"},
+    {"{'descr': '<M8[s', 'fortran_order': False, 'shape': (3,)}", MS_ERR_DAMAGED, "NumPy has no such type"},
     {"{'descr': '<f4', 'fortran_order': False, 'shape': (-6,)}", MS_ERR_DAMAGED, "an extent of 0 or more"},
     {"{'descr': '<f4', 'fortran_order': False, 'shape': (18446744073709551616,)}", MS_ERR_DAMAGED, "an extent below 2^64"},
     {"{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296)}", MS_ERR_DAMAGED, "overflows 64 bits"},
@@ -108,6 +110,7 @@ TEST(npy_files_that_are_cut_or_new_are_refused) {
         {"\x93NUMPY\1\0\0\0", 10, MS_ERR_DAMAGED, "expected '{'"},
         {"\x93NUMPY\2\0\0\0", 10, MS_ERR_DAMAGED, "does not begin with"},
         {"\x93NUMPY\2\0\xFF\xFF\xFF\xFF", 12, MS_ERR_DAMAGED, "an npy header of 4294967295 bytes"},
+        {"\x93NUMPY\1\1\0\0\0\0", 12, MS_ERR_UNSUPPORTED, "byte 6: npy version 1.1"},
         {"\x93NUMPY\4\0\0\0\0\0", 12, MS_ERR_UNSUPPORTED, "byte 6: npy version 4.0"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -44,6 +44,7 @@ enum {
     HEADER_BYTES = 30,
     MOST_COMMENT = 0xFFFF,
     DEFLATE_MOST = 1032, /* bytes out of one byte in */
+    NEWEST_VERSION = 63, /* 6.3, the newest published */
 
     FLAG_ENCRYPTED = 1 << 0,
     FLAG_DESCRIPTOR = 1 << 3,
@@ -274,7 +275,8 @@ static ms_status read_member_header(opener *o, ms_zip_member *m, const char **fa
 /* One entry of the directory. The name is copied before it is looked at: a mapped file may change under us. */
 static ms_status read_entry(opener *o, ms_cursor *c, ms_zip_member *m, const char **fault) {
     const uint32_t magic = ms_cursor_u32(c);
-    ms_cursor_u32(c);
+    ms_cursor_u16(c);
+    const unsigned version = ms_cursor_u16(c) & 0xFF;
     *m = (ms_zip_member){0};
     m->flags = ms_cursor_u16(c);
     m->method = ms_cursor_u16(c);
@@ -296,6 +298,7 @@ static ms_status read_entry(opener *o, ms_cursor *c, ms_zip_member *m, const cha
     uint64_t *const wide[] = {&m->n_bytes, &m->n_packed, &m->header_at};
     *fault = !read_wide(extra, n_extra, wide, 3) ? "it has sizes of 64 bits but does not give them"
              : volume != 0                       ? "it lies in another volume"
+             : version > NEWEST_VERSION          ? "it needs a version of the format (above 6.3) that does not exist"
                                                  : fault_of_entry(m, o->members_end);
     return MS_OK;
 }

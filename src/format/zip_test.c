@@ -84,6 +84,7 @@ TEST(archives_that_lie_are_refused) {
         {HEADER, 30, "x", 1, MS_ERR_DAMAGED,
          "tensor 'b/c.npy': byte 40: this member is broken: its own header has another name"},
         {ENTRY, 0, "XX", 2, MS_ERR_DAMAGED, "the directory is cut or damaged"},
+        {ENTRY, 6, "\xFF", 1, MS_ERR_DAMAGED, "it needs a version of the format"},
         {ENTRY, 8, "\1\0", 2, MS_ERR_DAMAGED, "other flags"},
         {ENTRY, 10, "\0\0", 2, MS_ERR_DAMAGED, "has two different sizes"},
         {ENTRY, 20, "\xF0\xFF\xFF\x0F", 4, MS_ERR_DAMAGED, "outside the part of the file"},
