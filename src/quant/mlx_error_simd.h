@@ -1,7 +1,6 @@
 /*
  * mlx_error_simd: the vector form of ms_mlx_error_block, written once over 16-wide vectors; no header guard, included by
- * mlx_error_avx2.c and mlx_error_avx512.c after they have defined the vectors (vf 16 floats, vi 16 integers, vm 16 yes or no,
- * vd 16 doubles), FN and KERNEL.
+ * mlx_error_avx2.c and mlx_error_avx512.c after their mlx_vec_*.h.
  *
  * A block is up to 16 groups of a row, in three passes over data that stays in the first-level cache:
  *   1  round the weights to T; minimum and maximum (affine) or maximum of |w| (fp) of each group: one element a group
@@ -29,12 +28,6 @@ typedef struct block {
     _Alignas(64) float scale[16], bias[16];
     _Alignas(64) float stored[16]; /* the scale as it is stored: without the global factor */
 } block;
-
-FN vf round_to(ms_dtype type, vf x) {
-    if (type == MS_DTYPE_F16) return vf_round_f16(x);
-    if (type == MS_DTYPE_BF16) return vf_round_bf16(x);
-    return x;
-}
 
 /* ---- pass 1 ---- */
 

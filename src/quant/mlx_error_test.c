@@ -128,7 +128,7 @@ PROPERTY(mlx_error_sums_are_those_of_the_packed_values, 300) {
     if (weight == 0) return;
     CHECK_NEAR(m.w_rel_fro, sqrt(error / weight), 1e-12 * m.w_rel_fro);
     CHECK_NEAR(e.max_error, max_error, 0);
-    CHECK_NEAR(m.w_rmse, sqrt(error / N), 1e-12 * m.w_rmse);
+    CHECK_NEAR(m.w_rmse, sqrt(error / (double)N), 1e-12 * m.w_rmse);
     if (value > 0) CHECK_NEAR(m.w_cos, dot / sqrt(weight) / sqrt(value), 1e-13);
 }
 

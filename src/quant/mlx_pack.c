@@ -3,7 +3,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "cpu.h"
 #include "half.h"
+#include "mlx_pack_kernel.h"
 
 /* ---- bit streams: a group's bits begin and end at byte boundaries, since group sizes are multiples of 8 ---- */
 
@@ -122,22 +124,37 @@ ms_status ms_mlx_pack_codec(ms_mlx_mode mode, int bits, int group_size, ms_dtype
     return MS_OK;
 }
 
-void ms_mlx_pack_dequantise(const ms_mlx_codec *codec, const ms_mlx_stored *in, size_t n_rows, size_t n_cols, float *out) {
-    const size_t g = (size_t)codec->group_size, n_weights = n_rows * n_cols;
-    const bool affine = codec->mode == MS_MLX_AFFINE;
-    const size_t n_table = (size_t)1 << codec->bits;
-    for (size_t i = 0; i + g <= n_weights; i += g) {
+ms_mlx_group ms_mlx_pack_group(const ms_mlx_codec *codec, const ms_mlx_stored *in, size_t i) {
+    if (codec->mode != MS_MLX_AFFINE) return ms_mlx_stored_group(codec, 0, 0, in->scales[i]);
+    return ms_mlx_stored_group(codec, get_scale(codec->scale, in->scales, i), get_scale(codec->scale, in->biases, i), 0);
+}
+
+void ms_mlx_pack_values_scalar(const ms_mlx_codec *codec, const ms_mlx_stored *in, size_t n_groups, float *out) {
+    const size_t g = (size_t)codec->group_size, n_table = (size_t)1 << codec->bits;
+    for (size_t i = 0; i < n_groups; i++, out += g) {
         uint8_t codes[MS_MLX_MAX_GROUP];
-        const float scale = affine ? get_scale(codec->scale, in->scales, i / g) : 0;
-        const float bias = affine ? get_scale(codec->scale, in->biases, i / g) : 0;
-        const ms_mlx_group group = ms_mlx_stored_group(codec, scale, bias, affine ? 0 : in->scales[i / g]);
-        get_codes(in->words + ms_mlx_pack_words_size(codec, i), (int)g, codec->bits, codes);
+        const ms_mlx_group group = ms_mlx_pack_group(codec, in, i);
+        get_codes(in->words + ms_mlx_pack_words_size(codec, i * g), (int)g, codec->bits, codes);
         if (n_table <= g) { /* fewer values than weights: each is made once */
             float values[MS_MLX_MAX_GROUP];
             for (size_t c = 0; c < n_table; c++) values[c] = ms_mlx_value(codec, &group, (uint8_t)c);
-            for (size_t k = 0; k < g; k++) out[i + k] = values[codes[k]];
+            for (size_t k = 0; k < g; k++) out[k] = values[codes[k]];
         } else {
-            for (size_t k = 0; k < g; k++) out[i + k] = ms_mlx_value(codec, &group, codes[k]);
+            for (size_t k = 0; k < g; k++) out[k] = ms_mlx_value(codec, &group, codes[k]);
         }
     }
+}
+
+ms_mlx_pack_values *const ms_mlx_pack_kernels[MS_ISA_COUNT] = {
+    [MS_ISA_SCALAR] = ms_mlx_pack_values_scalar,
+#if defined(__x86_64__)
+    [MS_ISA_AVX2] = ms_mlx_pack_values_avx2,
+    [MS_ISA_AVX512] = ms_mlx_pack_values_avx512,
+#endif
+};
+
+void ms_mlx_pack_dequantise(const ms_mlx_codec *codec, const ms_mlx_stored *in, size_t n_rows, size_t n_cols, float *out) {
+    ms_mlx_pack_values *kernel = ms_mlx_pack_kernels[ms_cpu_isa()];
+    if (!kernel) kernel = ms_mlx_pack_values_scalar;
+    kernel(codec, in, n_rows * n_cols / (size_t)codec->group_size, out);
 }

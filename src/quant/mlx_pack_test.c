@@ -3,6 +3,8 @@
 #include <stdlib.h>
 
 #include "half.h"
+#include "mem.h"
+#include "mlx_pack_kernel.h"
 #include "test.h"
 
 /* What one group or a few give, for the vectors below. */
@@ -277,4 +279,74 @@ TEST(mlx_codecs_of_checkpoints_are_checked) {
                 "F16");
     CHECK_FAILS(ms_mlx_pack_codec(MS_MLX_AFFINE, 7, 32, MS_DTYPE_F16, MS_DTYPE_F32, 0, &codec, &err), MS_ERR_UNSUPPORTED, &err,
                 "bits 7");
+}
+
+/* MLX's own words for it: argmin over the table of distances rounded to the type, first one on ties. */
+static uint8_t nearest_fp4(ms_dtype type, float x) {
+    static const float table[16] = {0, 0.5F, 1, 1.5F, 2, 3, 4, 6, -0.0F, -0.5F, -1, -1.5F, -2, -3, -4, -6};
+    uint8_t best = 0;
+    for (uint8_t i = 1; i < 16; i++)
+        if (fabsf(ms_mlx_round_one(type, x - table[i])) < fabsf(ms_mlx_round_one(type, x - table[best]))) best = i;
+    return best;
+}
+
+TEST(mlx_fp4_codes_of_every_half_are_those_of_the_table) {
+    static const ms_mlx_global none = {1, 1};
+    const ms_mlx_group unit = {.divisor = 1, .scale = 1};
+    for (int type = 0; type < 2; type++) {
+        const ms_dtype dtype = type ? MS_DTYPE_BF16 : MS_DTYPE_F16;
+        const ms_mlx_quantiser q = quantiser_of((setting){"mxfp4", dtype, MS_MLX_CPU, 0});
+        for (uint32_t bits = 0; bits < 0x10000; bits++) {
+            const float x = type ? ms_f32_from_bf16((uint16_t)bits) : ms_f32_from_f16((uint16_t)bits);
+            if (isfinite(x)) CHECK_EQ_I64(ms_mlx_code(&q, &none, &unit, x), nearest_fp4(dtype, x));
+        }
+    }
+}
+
+PROPERTY(mlx_fp4_codes_of_floats_are_those_of_the_table, 50) {
+    static const ms_mlx_global none = {1, 1};
+    static const float borders[] = {0.25F, 0.5F, 0.75F, 1.25F, 1.75F, 2.5F, 3.5F, 5, 8, 1e7F, 1e8F};
+    const ms_mlx_group unit = {.divisor = 1, .scale = 1};
+    const ms_mlx_quantiser q = quantiser_of((setting){"mxfp4", MS_DTYPE_F32, MS_MLX_CPU, 0});
+    for (int i = 0; i < 200; i++) {
+        const float border = borders[gen_below(g, sizeof borders / sizeof borders[0])];
+        float x = ms_f32_from_bits(ms_f32_bits(border) + (uint32_t)gen_below(g, 9) - 4);
+        if (gen_below(g, 2)) x = (float)(gen_normal(g) * 4);
+        if (gen_below(g, 2)) x = -x;
+        CHECK_EQ_I64(ms_mlx_code(&q, &none, &unit, x), nearest_fp4(MS_DTYPE_F32, x));
+    }
+}
+
+/* Any bytes as words, scales and biases, exactly as many as there are; every kernel gives the scalar one's values. */
+ISA_TEST(mlx_unpacking_kernels_agree) {
+    static const struct {
+        ms_mlx_mode mode;
+        int bits, group_size;
+    } kinds[] = {{MS_MLX_AFFINE, 1, 32}, {MS_MLX_AFFINE, 2, 64}, {MS_MLX_AFFINE, 3, 32}, {MS_MLX_AFFINE, 4, 128},
+                 {MS_MLX_AFFINE, 5, 32}, {MS_MLX_AFFINE, 6, 64}, {MS_MLX_AFFINE, 8, 32}, {MS_MLX_AFFINE, 3, 128},
+                 {MS_MLX_MXFP4, 4, 32},  {MS_MLX_MXFP8, 8, 32},  {MS_MLX_NVFP4, 4, 16}};
+    static const ms_dtype types[3] = {MS_DTYPE_F32, MS_DTYPE_F16, MS_DTYPE_BF16};
+    for (int round = 0; round < 60; round++) {
+        const size_t kind = gen_below(g, sizeof kinds / sizeof kinds[0]), n_groups = 1 + gen_below(g, 7);
+        const ms_dtype type = types[gen_below(g, 3)];
+        const bool affine = kinds[kind].mode == MS_MLX_AFFINE;
+        const float global = kinds[kind].mode == MS_MLX_NVFP4 && gen_below(g, 2) ? 0.37F : 0;
+        ms_mlx_codec codec;
+        CHECK_OK(ms_mlx_pack_codec(kinds[kind].mode, kinds[kind].bits, kinds[kind].group_size, affine ? type : MS_DTYPE_U8,
+                                   type, global, &codec, &(ms_err){0}),
+                 &(ms_err){0});
+        const size_t n = n_groups * (size_t)codec.group_size, n_words = ms_mlx_pack_words_size(&codec, n);
+        const size_t n_scales = ms_mlx_pack_scales_size(&codec, n);
+        uint8_t *const bytes[3] = {ms_mem_alloc(n_words), ms_mem_alloc(n_scales), ms_mem_alloc(n_scales)};
+        const size_t sizes[3] = {n_words, n_scales, n_scales};
+        for (int part = 0; part < 3; part++)
+            for (size_t i = 0; i < sizes[part]; i++) bytes[part][i] = (uint8_t)gen_u64(g);
+        static float want[1024], got[1024];
+        const ms_mlx_stored in = {bytes[0], bytes[1], bytes[2]};
+        ms_mlx_pack_values_scalar(&codec, &in, n_groups, want);
+        CHECK(ms_mlx_pack_kernels[isa]);
+        ms_mlx_pack_kernels[isa](&codec, &in, n_groups, got);
+        for (size_t i = 0; i < n; i++) CHECK_EQ_F32(got[i], want[i]);
+        for (int part = 0; part < 3; part++) ms_mem_free(bytes[part]);
+    }
 }

@@ -212,9 +212,14 @@ static float scaled(const ms_mlx_quantiser *q, const ms_mlx_global *global, cons
     return q->codec.mode == MS_MLX_NVFP4 ? x * global->encode : x;
 }
 
-/* The first table entry at the smallest distance, the distance rounded to `type`. Far outside the table distances become equal
- * by rounding, and the first entry, 0, wins. */
+/* The first table entry at the smallest distance, the distance rounded to `type`. Near the table that is the nearest entry, the
+ * smaller on a tie; far outside distances become equal by rounding, and the first entry, 0, wins. */
 static uint8_t fp4_code_cpu(ms_dtype type, float x) {
+    const float a = fabsf(x);
+    if (a <= 8) {
+        const int code = (a > 0.25F) + (a > 0.75F) + (a > 1.25F) + (a > 1.75F) + (a > 2.5F) + (a > 3.5F) + (a > 5);
+        return (uint8_t)(code | (x < 0 && code > 0 ? 8 : 0));
+    }
     if (!isfinite(x)) return 0;
     uint8_t best = 0;
     float least = INFINITY;
