@@ -267,8 +267,9 @@ FN bool add_block(kind k, ms_mlx_error *e, const float *w, size_t n_groups) {
     unsigned clips, empty;
     if (k.mode == MS_MLX_AFFINE) {
         clips = affine_scales(k, q, &r, &b);
-        const unsigned tiny = vm_bits(vm_and(vm_lt(r.max_abs, vf_set(1e-6F)), vm_first(n_groups)));
-        empty = tiny ? affine_empty(q, &b, k.compute == MS_DTYPE_F32 ? w : b.rounded, tiny) : 0;
+        const unsigned zero = vm_bits(vm_eq(r.max_abs, vf_set(0)));
+        const unsigned tiny = vm_bits(vm_lt(r.max_abs, vf_set(1e-6F))) & ~zero & ((1u << n_groups) - 1);
+        empty = zero | (tiny ? affine_empty(q, &b, k.compute == MS_DTYPE_F32 ? w : b.rounded, tiny) : 0);
     } else {
         const bool shares = k.metal && k.mode == MS_MLX_NVFP4 && q->profile == MS_MLX_METAL_0_32_0;
         fp_scales(k, q, &e->global, &r, shares ? shared_max(r.max_abs, n_groups) : r.max_abs, &b, &clips, &empty);

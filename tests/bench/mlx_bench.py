@@ -3,9 +3,8 @@
 
     mlx_bench.py [--rows N] [--cols N] [--threads N] [--quant-bench PATH]
 
-The same matrix size as quant_bench, weights in the computing type as the original has them. --threads: how many cores both may use
-(MLX's CPU backend does all this on one thread).
---quant-bench the ratio is printed too.
+The same matrix size as quant_bench, weights in the computing type as the original has them. MLX's CPU backend does all this on
+one thread; --threads pins the process to so many cores, for those who want to see it. With --quant-bench the ratio is printed too.
 """
 import argparse
 import os

@@ -2,7 +2,7 @@
 """Our MLX quantisers against MLX itself, bit for bit: words, scales, biases, dequantised values, error texts; and the error
 metrics against NumPy in float64.
 
-    mlx_oracle.py --program PATH_OF_mlx_helper [--seeds N]
+    mlx_oracle.py --helpers FOLDER_OF_mlx_helper [--seeds N]
 
 Needs mlx (with its CPU backend), numpy, ml_dtypes. The release installed decides the profile: 0.32.2 and later are `cpu`,
 0.29.4 to 0.32.1 `cpu-0.32.1`, 0.29.0 to 0.29.3 `cpu-0.29.0`. One line a check, then "N passed, N failed".
@@ -64,6 +64,10 @@ def kinds(rng):
         "scales_vary": normal(16) * 10.0 ** rng.uniform(-7, 4, (16, N_COLS // 16)).repeat(16, axis=1),
         # maxima at and beside powers of two times 6 and 448: where exponents step
         "exponent_steps": normal(16) * 0.1 + 0,
+        "any_bits": rng.integers(0, 1 << 32, (8, N_COLS)).astype(np.uint32).view(np.float32),
+        "any_bits_in_a_window": ((rng.integers(0, 1 << 32, (32, N_COLS)) & 0x807FFFFF)  # sign and fraction; 8 octaves a row
+                                 | (rng.integers(0, 247, (32, 1)) + rng.integers(0, 8, (32, N_COLS))) << 23)
+                                .astype(np.uint32).view(np.float32),
         "not_finite": normal(),
     }
     steps = out["exponent_steps"]
@@ -74,7 +78,7 @@ def kinds(rng):
     for row in range(odd.shape[0]):
         odd[row, rng.integers(0, N_COLS, 3)] = [np.nan, np.inf, -np.inf, -np.nan][row % 4]
         odd[row, rng.integers(0, N_COLS, 5)] = 0
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return {k: v.astype(np.float32) for k, v in out.items()}
 
 
@@ -107,7 +111,7 @@ def comparable(w, compute, scheme, profile):
     """False for groups that MLX itself gets wrong."""
     if not scheme.startswith("mx"):
         return np.ones(w.shape, bool)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         t = np.abs(w.astype(NP[compute]).astype(np.float64)).reshape(-1, 32).max(axis=1) / (6 if "4" in scheme else 448)
     fine = (t == 0) | (t >= 2.0 ** -126) | ~np.isfinite(t)
     return np.repeat(fine, 32).reshape(w.shape)
@@ -205,19 +209,20 @@ def check_errors(tally, helper, profile):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--program", required=True)
+    parser.add_argument("--program", help="not used: the quantisers are asked through mlx_helper")
+    parser.add_argument("--helpers", required=True)
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()
-    profile = PROFILE
+    profile, helper = PROFILE, os.path.join(options.helpers, "mlx_helper")
     print(f"MLX {mx.__version__}, profile {profile}")
     tally = Tally()
-    check_errors(tally, options.program, profile)
+    check_errors(tally, helper, profile)
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(options.seeds):
             rows = kinds(np.random.default_rng(20260922 + seed))
             for name, arguments, with_global in schemes(profile):
                 for compute in ("f32", "f16", "bf16"):
-                    check_scheme(tally, options.program, folder, profile, name, arguments, with_global, compute, rows)
+                    check_scheme(tally, helper, folder, profile, name, arguments, with_global, compute, rows)
     print(f"{tally.passed} passed, {tally.failed} failed")
     return 1 if tally.failed else 0
 
