@@ -14,11 +14,23 @@ static ms_isa best_isa, chosen_isa;
 
 static const char *const names[MS_ISA_COUNT] = {"scalar", "avx2", "avx512"};
 
+#if defined(__x86_64__)
+/* What the compiler flags of *_avx2.c and *_avx512.c allow it to use; gcc 11 does not know the name "x86-64-v3" for it. */
+static bool has_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
+           __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("lzcnt");
+}
+
+static bool has_avx512(void) {
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#endif
+
 static void ask(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("x86-64-v4")) best_isa = MS_ISA_AVX512;
-    else if (__builtin_cpu_supports("x86-64-v3")) best_isa = MS_ISA_AVX2;
+    best_isa = has_avx512() ? MS_ISA_AVX512 : has_avx2() ? MS_ISA_AVX2 : MS_ISA_SCALAR;
 #endif
     chosen_isa = best_isa;
     const char *const wanted = getenv("MOESCOPE_ISA");
