@@ -1,23 +1,12 @@
 #include "inspect.h"
 
-/* Rows of the first matrix of a bank, -1 when they are not all alike; cols likewise. */
-static ms_inspect_shape shape_of(const ms_banks *banks, const ms_bank *bank) {
-    const ms_matrix *const m = &banks->matrices.items[bank->first_matrix];
-    ms_inspect_shape shape = {.proj = bank->proj, .rows = (int64_t)m[0].rows, .cols = (int64_t)m[0].cols};
-    for (size_t i = 1; i < bank->n_matrices; i++) {
-        if (m[i].rows != m[0].rows) shape.rows = -1;
-        if (m[i].cols != m[0].cols) shape.cols = -1;
-    }
-    return shape;
-}
+static int64_t extent(uint64_t n) { return n > INT64_MAX ? -1 : (int64_t)n; }
 
 /* Shared experts of a layer: the config's number; where it has none, one module spelled in the singular is one expert. */
-static int64_t shared_experts(const ms_checkpoint *ckpt, const ms_layer *layer, const ms_banks *banks, const ms_bank *shared) {
+static int64_t shared_experts(const ms_checkpoint *ckpt, const ms_layer *layer) {
     if (!layer->has_shared) return 0;
     const int64_t stated = ms_config_at(&ckpt->model.shared_experts, layer->layer, -1);
-    if (stated > 0 || !shared) return stated > 0 ? stated : -1;
-    const ms_str name = ckpt->tensors[banks->matrices.items[shared->first_matrix].tensor].stored->name;
-    return ms_str_contains(name, MS_STR("shared_experts.")) ? -1 : 1;
+    return stated > 0 ? stated : layer->shared_is_one ? 1 : -1;
 }
 
 static int compare(const ms_layer *layer, const ms_bank *bank) {
@@ -35,15 +24,14 @@ static void add_banks(ms_inspect *out) {
         ms_inspect_layer *const layer = &out->layers[l];
         if (compare(layer->layer, bank) > 0) continue;
         if (bank->role == MS_ROLE_EXPERT && layer->n_shapes < MS_INSPECT_MAX_SHAPES)
-            layer->shapes[layer->n_shapes++] = shape_of(&out->banks, bank);
-        if (bank->role == MS_ROLE_SHARED_EXPERT) layer->shared = shared_experts(out->ckpt, layer->layer, &out->banks, bank);
+            layer->shapes[layer->n_shapes++] = (ms_inspect_shape){bank->proj, extent(bank->rows), extent(bank->cols)};
     }
 }
 
 ms_status ms_inspect_gather(ms_inspect *out, const ms_checkpoint *ckpt, ms_err *err) {
     *out = (ms_inspect){.ckpt = ckpt};
     ms_status status = ms_parameters_count(&out->parameters, ckpt, err);
-    if (status == MS_OK) status = ms_banks_from_family(&out->banks, ckpt, err);
+    if (status == MS_OK) status = ms_banks_outline(&out->banks, ckpt, err);
     if (status == MS_OK) {
         out->layers = ms_mem_zalloc_array(ckpt->n_layers, sizeof *out->layers);
         if (!out->layers) status = ms_err_memory(err, "the layers");
@@ -55,8 +43,8 @@ ms_status ms_inspect_gather(ms_inspect *out, const ms_checkpoint *ckpt, ms_err *
     for (size_t i = 0; i < ckpt->n_layers; i++) {
         const ms_layer *const layer = &ckpt->layers[i];
         if (layer->experts == 0) continue;
-        out->layers[out->n_layers++] =
-            (ms_inspect_layer){.layer = layer, .top_k = ms_parameters_top_k(ckpt, layer), .shared = layer->has_shared ? -1 : 0};
+        out->layers[out->n_layers++] = (ms_inspect_layer){
+            .layer = layer, .top_k = ms_parameters_top_k(ckpt, layer), .shared = shared_experts(ckpt, layer)};
     }
     add_banks(out);
     return MS_OK;

@@ -28,7 +28,7 @@ typedef struct ms_builder {
     MS_VEC(ms_matrix) matrices;
     ms_recent *recent;                 /* [n_patterns] */
     uint32_t (*stacks)[MS_PROJ_COUNT]; /* [n_layers] the stacked tensor of each projection, or MS_NO_TENSOR */
-    ms_err *err;
+    bool outline;                      /* count the matrices, do not keep them */
 } ms_builder;
 
 /* ---- the shape of one tensor ---- */
@@ -151,8 +151,13 @@ static bool bank_of(ms_builder *b, const ms_tensor *t, ms_proj proj, ms_split sp
 }
 
 static bool add_matrix(ms_builder *b, const ms_tensor *t, ms_proj proj, ms_split split, ms_matrix m) {
+    if (!bank_of(b, t, proj, split, &m.bank)) return false;
+    ms_bank *const bank = &b->out->items[m.bank];
+    if (bank->n_matrices++ == 0) bank->rows = m.rows, bank->cols = m.cols;
+    if (bank->rows != m.rows) bank->rows = MS_BANK_VARIES;
+    if (bank->cols != m.cols) bank->cols = MS_BANK_VARIES;
     m.tensor = (uint32_t)(t - b->ckpt->tensors);
-    return bank_of(b, t, proj, split, &m.bank) && MS_VEC_PUSH(&b->matrices, m);
+    return b->outline || MS_VEC_PUSH(&b->matrices, m);
 }
 
 /* ---- tensors to matrices ---- */
@@ -312,38 +317,45 @@ static int compare_matrices(const void *a, const void *b) {
     return (x->tensor > y->tensor) - (x->tensor < y->tensor);
 }
 
+/* Puts the matrices of bank i behind those of bank i - 1: place[k] is where bank k went. next: [n + 1] zeroed. */
+static bool place_matrices(ms_builder *b, const uint32_t *place, size_t *next) {
+    ms_banks *const banks = b->out;
+    const size_t n = b->matrices.n;
+    if (!MS_VEC_RESERVE(&banks->matrices, n)) return false;
+    for (size_t i = 0; i < banks->n; i++) {
+        banks->items[i].first_matrix = next[i];
+        next[i + 1] = next[i] + banks->items[i].n_matrices;
+    }
+    for (size_t m = 0; m < n; m++) {
+        ms_matrix matrix = b->matrices.items[m];
+        matrix.bank = place[matrix.bank];
+        banks->matrices.items[next[matrix.bank]++] = matrix;
+    }
+    banks->matrices.n = n;
+    for (size_t i = 0; i < banks->n; i++) {
+        ms_matrix *const first = &banks->matrices.items[banks->items[i].first_matrix];
+        bool in_order = true;
+        for (size_t m = 1; m < banks->items[i].n_matrices && in_order; m++)
+            in_order = compare_matrices(&first[m - 1], &first[m]) <= 0;
+        if (!in_order) qsort(first, banks->items[i].n_matrices, sizeof *first, compare_matrices);
+    }
+    return true;
+}
+
 /* Puts the banks into order, and behind each other the matrices of each. */
 static bool arrange(ms_builder *b) {
     ms_banks *const banks = b->out;
-    const size_t n = banks->n, n_matrices = b->matrices.n;
+    const size_t n = banks->n;
     uint32_t *const order = ms_mem_alloc_array(n, sizeof *order), *const place = ms_mem_alloc_array(n, sizeof *place);
     size_t *const next = ms_mem_zalloc_array(n + 1, sizeof *next);
     ms_bank *const sorted = ms_mem_alloc_array(n, sizeof *sorted);
-    bool ok = order && place && next && sorted && MS_VEC_RESERVE(&banks->matrices, n_matrices);
+    bool ok = order && place && next && sorted;
     if (ok && n) {
         for (size_t i = 0; i < n; i++) order[i] = (uint32_t)i;
         qsort_r(order, n, sizeof *order, compare_keys_of, b->keys.items);
         for (size_t i = 0; i < n; i++) place[order[i]] = (uint32_t)i, sorted[i] = banks->items[order[i]];
-        for (size_t m = 0; m < n_matrices; m++) next[place[b->matrices.items[m].bank] + 1]++;
-        for (size_t i = 0; i < n; i++) {
-            sorted[i].n_matrices = next[i + 1];
-            next[i + 1] += next[i];
-            sorted[i].first_matrix = next[i];
-        }
         memcpy(banks->items, sorted, n * sizeof *sorted);
-        banks->matrices.n = n_matrices;
-        for (size_t m = 0; m < n_matrices; m++) {
-            ms_matrix matrix = b->matrices.items[m];
-            matrix.bank = place[matrix.bank];
-            banks->matrices.items[next[matrix.bank]++] = matrix;
-        }
-        for (size_t i = 0; i < n; i++) {
-            ms_matrix *const first = &banks->matrices.items[banks->items[i].first_matrix];
-            bool in_order = true;
-            for (size_t m = 1; m < banks->items[i].n_matrices && in_order; m++)
-                in_order = compare_matrices(&first[m - 1], &first[m]) <= 0;
-            if (!in_order) qsort(first, banks->items[i].n_matrices, sizeof *first, compare_matrices);
-        }
+        ok = b->outline || place_matrices(b, place, next);
     }
     ms_mem_free(order), ms_mem_free(place), ms_mem_free(next), ms_mem_free(sorted);
     return ok;
@@ -351,6 +363,9 @@ static bool arrange(ms_builder *b) {
 
 static bool build(ms_builder *b) {
     const ms_checkpoint *const ckpt = b->ckpt;
+    size_t n_banked = 0;
+    for (size_t i = 0; i < ckpt->n_tensors; i++) n_banked += is_banked(ckpt->tensors[i].role);
+    if (!b->outline && !MS_VEC_RESERVE(&b->matrices, n_banked)) return false;
     b->recent = ms_mem_alloc_array(ckpt->n_patterns, sizeof *b->recent);
     if (!b->recent || !find_stacks(b)) return false;
     for (size_t p = 0; p < ckpt->n_patterns; p++) b->recent[p] = (ms_recent){INT32_MIN, {UINT32_MAX, UINT32_MAX}};
@@ -359,10 +374,10 @@ static bool build(ms_builder *b) {
     return arrange(b);
 }
 
-ms_status ms_banks_from_family(ms_banks *out, const ms_checkpoint *ckpt, ms_err *err) {
+static ms_status make(ms_banks *out, const ms_checkpoint *ckpt, bool outline, ms_err *err) {
     *out = (ms_banks){0};
     if (!ckpt->patterns) return MS_OK;
-    ms_builder b = {.ckpt = ckpt, .out = out, .err = err};
+    ms_builder b = {.ckpt = ckpt, .out = out, .outline = outline};
     const bool ok = build(&b);
     ms_map_free(&b.by_key);
     MS_VEC_FREE(&b.keys);
@@ -372,6 +387,10 @@ ms_status ms_banks_from_family(ms_banks *out, const ms_checkpoint *ckpt, ms_err 
     if (!ok) ms_banks_free(out);
     return ok ? MS_OK : ms_err_memory(err, "the banks");
 }
+
+ms_status ms_banks_from_family(ms_banks *out, const ms_checkpoint *ckpt, ms_err *err) { return make(out, ckpt, false, err); }
+
+ms_status ms_banks_outline(ms_banks *out, const ms_checkpoint *ckpt, ms_err *err) { return make(out, ckpt, true, err); }
 
 void ms_banks_free(ms_banks *banks) {
     MS_VEC_FREE(banks);

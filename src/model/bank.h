@@ -43,8 +43,11 @@ typedef struct ms_bank {
     ms_role role; /* EXPERT, SHARED_EXPERT or ROUTER */
     ms_split split;
     ms_origin origin;
+    uint64_t rows, cols; /* of each matrix; MS_BANK_VARIES when they are not all alike */
     size_t first_matrix, n_matrices;
 } ms_bank;
+
+#define MS_BANK_VARIES UINT64_MAX
 
 typedef struct ms_banks {
     ms_arena arena;
@@ -56,6 +59,8 @@ typedef struct ms_banks {
 
 /* All banks that the family tables see, ordered by section, layer, role, projection (gate, up, down, router), expert. */
 ms_status ms_banks_from_family(ms_banks *out, const ms_checkpoint *ckpt, ms_err *err);
+/* The same banks without their matrices: n_matrices counts them, `matrices` stays empty. For those who need shapes only. */
+ms_status ms_banks_outline(ms_banks *out, const ms_checkpoint *ckpt, ms_err *err);
 void ms_banks_free(ms_banks *banks);
 
 /* "<tensor>::<proj>" or "<tensor>::split[rows]::<proj>" (cols; "rows,interleaved"). Written to *out. */

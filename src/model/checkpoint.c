@@ -7,7 +7,7 @@
 #include "pool.h"
 
 enum { FILES_PER_THREAD = 4 };
-static const uint64_t max_index_bytes = UINT64_C(2) << 30, max_config_bytes = UINT64_C(64) << 20;
+static const uint64_t max_config_bytes = UINT64_C(64) << 20;
 
 /* ---- config ---- */
 
@@ -174,16 +174,26 @@ static ms_status add_file(ms_checkpoint *ckpt, ms_str path, ms_str name, ms_err 
     return MS_OK;
 }
 
+/* The index stays mapped: names of tensors and shards point into it. */
+static ms_status read_index(ms_checkpoint *ckpt, ms_err *err) {
+    ms_scratch scratch = {0};
+    const void *text;
+    ms_index *const index = ms_arena_zalloc(&ckpt->arena, sizeof *index);
+    if (!index) return ms_err_memory(err, "the index");
+    MS_TRY(ms_source_open_file(&ckpt->index_source, ckpt->index_path.text, err));
+    const size_t n = (size_t)ckpt->index_source->size;
+    MS_TRY(ms_source_view(ckpt->index_source, 0, n, &scratch, &text, err));
+    const ms_status status = ms_index_parse(index, text, n, err);
+    if (status != MS_OK) return ms_err_within(err, status, "%s", ms_str_shown(ckpt->index_path).text);
+    ckpt->index = index;
+    return ms_source_view(ckpt->index_source, 0, n, &scratch, &text, err); /* it did not shrink meanwhile */
+}
+
 static ms_status take_set(ms_checkpoint *ckpt, ms_file_set *set, ms_err *err) {
     ckpt->folder = set->folder;
     ckpt->index_path = set->index_path;
     if (set->index_path.size) {
-        MS_TRY(ms_files_read(&ckpt->index_text, set->index_path.text, max_index_bytes, err));
-        ms_index *const index = ms_arena_zalloc(&ckpt->arena, sizeof *index);
-        if (!index) return ms_err_memory(err, "the index");
-        const ms_status status = ms_index_parse(index, ckpt->index_text.bytes, ckpt->index_text.size, err);
-        if (status != MS_OK) return ms_err_within(err, status, "%s", ms_str_shown(set->index_path).text);
-        ckpt->index = index;
+        MS_TRY(read_index(ckpt, err));
         MS_TRY(ms_index_choose_shards(ckpt, set, err));
     }
     ckpt->files = ms_mem_zalloc_array(set->files.n ? set->files.n : 1, sizeof *ckpt->files);
@@ -245,7 +255,8 @@ void ms_checkpoint_close(ms_checkpoint *ckpt) {
     ms_mem_free(ckpt->tensors);
     ms_map_free(&ckpt->by_name);
     if (ckpt->index) ms_index_free(ckpt->index);
-    ms_buf_free(&ckpt->index_text), ms_buf_free(&ckpt->config_text);
+    ms_source_close(ckpt->index_source);
+    ms_buf_free(&ckpt->config_text);
     ms_notes_free(&ckpt->notes);
     ms_arena_free(&ckpt->arena);
     ms_mem_free(ckpt);

@@ -104,8 +104,9 @@ typedef struct ms_checkpoint {
     size_t n_patterns;
     struct ms_layer *layers; /* [n_layers] with experts or a router, by section and number (family.h) */
     size_t n_layers;
-    ms_notes notes; /* warnings and, when lenient, broken rules */
-    ms_buf index_text, config_text;
+    ms_notes notes;          /* warnings and, when lenient, broken rules */
+    ms_source *index_source; /* the text of the index, mapped */
+    ms_buf config_text;
 } ms_checkpoint;
 
 /* The files to read are found from the path. MS_ERR_NOT_FOUND, _DAMAGED, _UNSUPPORTED, ... with file and place. Owned. */

@@ -101,11 +101,11 @@ void ms_pattern_numbers(ms_str name, int32_t numbers[static MS_PATTERN_MAX_NUMBE
 typedef struct ms_layer { /* one layer that has experts, a router, or both */
     const char *section;
     int32_t layer;
-    int64_t experts;     /* routed experts: 1 + the largest number seen, or the length of the stack */
-    int64_t present;     /* how many of them have a tensor here; less than experts when some are missing */
-    uint32_t router;     /* tensor, or MS_NO_TENSOR */
-    int64_t router_rows; /* logits; -1 unknown */
-    bool has_shared;
+    int64_t experts;                /* routed experts: 1 + the largest number seen, or the length of the stack */
+    int64_t present;                /* how many of them have a tensor here; less than experts when some are missing */
+    uint32_t router;                /* tensor, or MS_NO_TENSOR */
+    int64_t router_rows;            /* logits; -1 unknown */
+    bool has_shared, shared_is_one; /* one: the name is in the singular */
     bool stacked_unsized; /* stored along an axis that does not count experts: their number is the router's or the config's */
 } ms_layer;
 

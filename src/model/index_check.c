@@ -155,13 +155,32 @@ static size_t note_duplicates(ms_checkpoint *ckpt) {
     return duplicates.n;
 }
 
-static void check_entries(ms_checkpoint *ckpt, const uint32_t *files, size_t n_duplicates, uint8_t *listed) {
+typedef struct ms_cursors { /* where the next entry of each shard is expected: indexes and shards are mostly in one order */
+    size_t *next;           /* [n_files] index into the tensors */
+    const uint32_t *files;  /* [n_shards] the file of each shard, or UINT32_MAX */
+} ms_cursors;
+
+/* True when the entry is the tensor after the one before it in its shard. */
+static bool is_next(const ms_checkpoint *ckpt, const ms_cursors *at, const ms_index_entry *entry, uint8_t *listed) {
+    const uint32_t file = at->files[entry->shard];
+    if (file == UINT32_MAX) return false;
+    const ms_file *const f = &ckpt->files[file];
+    size_t *const next = &at->next[file];
+    if (*next == f->first_tensor + f->n_tensors) *next = f->first_tensor;
+    const ms_tensor *const t = &ckpt->tensors[*next];
+    if (f->n_tensors == 0 || t->shadowed || !ms_str_equal(t->stored->name, entry->tensor)) return false;
+    listed[(*next)++] = 1;
+    return true;
+}
+
+static void check_entries(ms_checkpoint *ckpt, const ms_cursors *at, size_t n_duplicates, uint8_t *listed) {
     ms_class missing = {ckpt, "index.tensor_missing", "tensors are in no shard", MS_NOTE_ERROR, 0};
     ms_class elsewhere = {ckpt, "index.tensor_elsewhere", "tensors are in other shards", MS_NOTE_WARNING, 0};
     const ms_index *const index = ckpt->index;
     for (size_t e = 0; e < index->n_entries; e++) {
         const ms_index_entry *const entry = &index->entries[e];
-        const uint32_t file = files[entry->shard];
+        const uint32_t file = at->files[entry->shard];
+        if (is_next(ckpt, at, entry, listed)) continue;
         size_t *const found = ms_map_find(&ckpt->by_name, entry->tensor);
         if (!found) {
             const bool unreadable = file == UINT32_MAX || !ckpt->files[file].reader; /* the shard was reported */
@@ -171,6 +190,7 @@ static void check_entries(ms_checkpoint *ckpt, const uint32_t *files, size_t n_d
             continue;
         }
         listed[*found] = 1;
+        if (file != UINT32_MAX && ckpt->tensors[*found].file == file) at->next[file] = *found + 1;
         if (file == UINT32_MAX || ckpt->tensors[*found].file == file) continue;
         const size_t twin = n_duplicates ? twin_in_file(ckpt, entry->tensor, file) : SIZE_MAX;
         if (twin != SIZE_MAX) { /* the one that the index means counts */
@@ -211,13 +231,16 @@ ms_status ms_index_check(ms_checkpoint *ckpt, ms_err *err) {
     if (!ckpt->index) return MS_OK;
     uint32_t *const files = ms_mem_alloc_array(ckpt->index->n_shards, sizeof *files);
     uint8_t *const listed = ms_mem_zalloc(ckpt->n_tensors);
-    const bool ok = files && listed && file_numbers(ckpt, files);
+    size_t *const next = ms_mem_alloc_array(ckpt->n_files, sizeof *next);
+    const bool ok = files && listed && next && file_numbers(ckpt, files);
     if (ok) {
-        check_entries(ckpt, files, n_duplicates, listed);
+        for (size_t f = 0; f < ckpt->n_files; f++) next[f] = ckpt->files[f].first_tensor;
+        check_entries(ckpt, &(ms_cursors){next, files}, n_duplicates, listed);
         note_unlisted(ckpt, listed);
         check_total(ckpt);
     }
     ms_mem_free(files);
     ms_mem_free(listed);
+    ms_mem_free(next);
     return ok ? MS_OK : ms_err_memory(err, "the check of the index");
 }

@@ -70,6 +70,7 @@ static ms_status gather(ms_layer_set *set, ms_err *err) {
         if (l == SIZE_MAX) return ms_err_memory(err, "the layers");
         ms_layer *const layer = &set->items.items[l];
         if (t->role == MS_ROLE_SHARED_EXPERT) {
+            if (!layer->has_shared) layer->shared_is_one = !ms_str_contains(ckpt->patterns[t->pattern].text, MS_STR("experts"));
             layer->has_shared = true;
         } else if (t->role == MS_ROLE_EXPERT) {
             add_expert(set, l, t);
