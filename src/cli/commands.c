@@ -1,6 +1,7 @@
 /* The commands in the order in which the overview shows them. A new one: cmd_NAME.c, and a line in each of the two lists. */
 #include "command.h"
 
+extern const ms_command ms_cmd_collect;
 extern const ms_command ms_cmd_completion;
 extern const ms_command ms_cmd_doctor;
 extern const ms_command ms_cmd_help;
@@ -15,6 +16,7 @@ static const ms_command *const commands[] = {
 
     /* Measure */
     &ms_cmd_init,
+    &ms_cmd_collect,
     &ms_cmd_report,
 
     /* Help */

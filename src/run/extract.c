@@ -405,6 +405,14 @@ ms_status ms_extract(ms_extractor *x, const ms_extract_source *source, ms_extrac
     return MS_OK;
 }
 
+void ms_extract_undo(ms_extractor *x, ms_extract_result *result, const char *reason) {
+    if (result->n_banks > 0) {
+        x->banks.matrices.n = x->banks.items[result->first_bank].first_matrix;
+        x->banks.n = result->first_bank;
+    }
+    *result = (ms_extract_result){.rule = MS_STR(""), .reason = reason, .first_bank = result->first_bank};
+}
+
 ms_status ms_extract_is_expertish(ms_extractor *x, const ms_extract_source *source, bool *yes, ms_err *err) {
     *yes = ms_str_contains_nocase(source->name, MS_STR("experts")) || ms_extract_is_shared(x, source) ||
            source->role == MS_ROLE_EXPERT;
@@ -446,27 +454,26 @@ static int by_tensor(const void *a, const void *b, void *context) {
     return *(const size_t *)a < *(const size_t *)b ? -1 : 1;
 }
 
-static ms_status sort_family(ms_extractor *x, ms_err *err) {
-    const size_t n = x->families->matrices.n;
+ms_status ms_extractor_use_families(ms_extractor *x, const ms_banks *banks, ms_err *err) {
+    const size_t n = banks->matrices.n;
+    ms_mem_free(x->family_order);
+    x->families = banks;
     x->family_order = ms_mem_alloc_array(n + 1, sizeof *x->family_order);
     if (!x->family_order) return ms_err_memory(err, "the banks");
     for (size_t i = 0; i < n; i++) x->family_order[i] = i;
-    qsort_r(x->family_order, n, sizeof *x->family_order, by_tensor, (void *)x->families->matrices.items);
+    if (n > 0) qsort_r(x->family_order, n, sizeof *x->family_order, by_tensor, (void *)banks->matrices.items);
     return MS_OK;
 }
 
-ms_status ms_extractor_create(ms_extractor **out, const ms_run_config *config, const ms_banks *family_banks, ms_notes *warnings,
-                              ms_err *err) {
+ms_status ms_extractor_create(ms_extractor **out, const ms_run_config *config, ms_notes *warnings, ms_err *err) {
     ms_extractor *const x = ms_mem_zalloc(sizeof *x);
     if (!x) return ms_err_memory(err, "the rules");
     x->config = config;
-    x->families = family_banks;
     x->warnings = warnings;
     ms_status status;
     MS_GOTO(compile(&x->layer_regex, "parsing.layer_regex", config->parsing.layer_regex, err));
     MS_GOTO(compile(&x->expert_regex, "parsing.expert_regex", config->parsing.expert_regex, err));
     MS_GOTO(compile_rules(x, err));
-    if (family_banks) MS_GOTO(sort_family(x, err));
     *out = x;
     return MS_OK;
 done:

@@ -2,7 +2,8 @@
  * extract: which tensors hold expert matrices, and where in them, by the rules of a run.
  *
  *     ms_extractor *extractor;
- *     MS_TRY(ms_extractor_create(&extractor, &config, family_banks, &warnings, err));      // family_banks: NULL for none
+ *     MS_TRY(ms_extractor_create(&extractor, &config, &warnings, err));
+ *     MS_TRY(ms_extractor_use_families(extractor, &family_banks, err));                    // unless there are none
  *     for each tensor: MS_TRY(ms_extract(extractor, &source, &result, err));
  *     ... extractor->banks: the matrices of all of them, in order; extractor->report: tokens nobody could resolve ...
  *     ms_extractor_destroy(extractor);
@@ -69,9 +70,10 @@ typedef struct ms_extractor {
     size_t n_dropped_without_aliases;
 } ms_extractor;
 
-/* config, family_banks and warnings must outlive the extractor. MS_ERR_USAGE for a broken pattern, naming its key. Owned. */
-ms_status ms_extractor_create(ms_extractor **out, const ms_run_config *config, const ms_banks *family_banks, ms_notes *warnings,
-                              ms_err *err);
+/* config and warnings must outlive the extractor. MS_ERR_USAGE for a broken pattern, naming its key. Owned. */
+ms_status ms_extractor_create(ms_extractor **out, const ms_run_config *config, ms_notes *warnings, ms_err *err);
+/* Banks of the family tables; borrowed. */
+ms_status ms_extractor_use_families(ms_extractor *extractor, const ms_banks *banks, ms_err *err);
 void ms_extractor_destroy(ms_extractor *extractor);
 
 /* Does it look like weights of experts? By its name ("experts" in it, or all words of a shared expert), by its role, or because
@@ -81,6 +83,9 @@ bool ms_extract_is_shared(const ms_extractor *extractor, const ms_extract_source
 
 /* MS_ERR_USAGE: a packed split that does not fit, under strict_packed_split; a pattern that costs too much. */
 ms_status ms_extract(ms_extractor *extractor, const ms_extract_source *source, ms_extract_result *result, ms_err *err);
+
+/* Takes the last extraction back: its tensor turned out to be unreadable. */
+void ms_extract_undo(ms_extractor *extractor, ms_extract_result *result, const char *reason);
 
 /* "<name>::<proj>", "<name>::split[rows]::<proj>": the name of a matrix in the tables. */
 void ms_extract_derived_name(ms_str name, ms_split split, ms_str proj, ms_buf *out);

@@ -147,10 +147,10 @@ typedef struct bench {
 } bench;
 
 /* The template with `changed` in place of some of its sections. */
-static bool begin(bench *b, const char *json, bool with_families) {
+static bool begin(bench *b, const char *json) {
     *b = (bench){0};
     return ms_run_config_parse(&b->config, json, strlen(json), "c.json", NULL, &b->err) == MS_OK &&
-           ms_extractor_create(&b->x, &b->config, with_families ? &b->families : NULL, &b->notes, &b->err) == MS_OK;
+           ms_extractor_create(&b->x, &b->config, &b->notes, &b->err) == MS_OK;
 }
 
 static void end(bench *b) {
@@ -191,7 +191,7 @@ static const uint64_t s2[] = {4, 6}, s3[] = {3, 4, 6}, s4[] = {2, 3, 4, 6};
 TEST(extract_rule_of_a_stacked_bank_numbers_its_experts) {
     bench b;
     ms_extract_result r;
-    CHECK_MSG(begin(&b, "{\"extract_rules\": [" RULE_2D ", " RULE_3D "]}", false), "%s", b.err.text);
+    CHECK_MSG(begin(&b, "{\"extract_rules\": [" RULE_2D ", " RULE_3D "]}"), "%s", b.err.text);
     CHECK_OK(extract(&b, "model.layers.7.mlp.experts.w1.weight", s3, 3, &r), &b.err);
     CHECK(r.via == MS_VIA_RULE && r.n_banks == 1 && !r.reason);
     CHECK_EQ_STR(r.rule, "r3");
@@ -205,7 +205,7 @@ TEST(extract_rule_of_a_stacked_bank_numbers_its_experts) {
 TEST(extract_rule_of_single_experts_takes_the_id_from_its_group) {
     bench b;
     ms_extract_result r;
-    CHECK_MSG(begin(&b, "{\"extract_rules\": [" RULE_2D "]}", false), "%s", b.err.text);
+    CHECK_MSG(begin(&b, "{\"extract_rules\": [" RULE_2D "]}"), "%s", b.err.text);
     CHECK_OK(extract(&b, "layers.0012.experts.0034.down_proj.weight", s2, 2, &r), &b.err);
     CHECK(r.via == MS_VIA_RULE && bank_of(&b, &r, 0)->layer == 12 && matrix_of(&b, bank_of(&b, &r, 0), 0)->expert == 34);
     CHECK_OK(extract(&b, "x.shared_experts.5.down_proj.weight", s2, 2, &r), &b.err);
@@ -217,10 +217,8 @@ TEST(extract_rule_of_single_experts_takes_the_id_from_its_group) {
 TEST(extract_rule_without_expert_group_calls_every_tensor_expert_0) {
     bench b;
     ms_extract_result r;
-    CHECK(begin(
-        &b,
-        "{\"extract_rules\": [{\"name\": \"r\", \"match\": \".*experts\", \"layout\": {\"rows_axis\": 0, \"cols_axis\": 1}}]}",
-        false));
+    CHECK(begin(&b, "{\"extract_rules\": [{\"name\": \"r\", \"match\": \".*experts\", \"layout\": {\"rows_axis\": 0, "
+                    "\"cols_axis\": 1}}]}"));
     CHECK_OK(extract(&b, "layers.1.experts.9.w2.weight", s2, 2, &r), &b.err);
     CHECK(r.via == MS_VIA_RULE);
     CHECK_EQ_I64(matrix_of(&b, bank_of(&b, &r, 0), 0)->expert, 0);
@@ -230,13 +228,11 @@ TEST(extract_rule_without_expert_group_calls_every_tensor_expert_0) {
 TEST(extract_first_fitting_rule_decides_even_when_it_cannot_name_a_projection) {
     bench b;
     ms_extract_result r;
-    CHECK(begin(&b,
-                "{\"extract_rules\": [{\"name\": \"off\", \"enabled\": false, \"match\": \".*\"},"
-                " {\"name\": \"other ndim\", \"match\": \".*\", \"ndim\": 4},"
-                " {\"name\": \"nameless\", \"match\": \".*foo\", \"layout\": {\"rows_axis\": 0, \"cols_axis\": 1}},"
-                " {\"name\": \"late\", \"match\": \".*\\\\.(foo)\\\\.\", \"proj_group\": 1, \"layout\": {\"rows_axis\": 0, "
-                "\"cols_axis\": 1}}]}",
-                false));
+    CHECK(begin(&b, "{\"extract_rules\": [{\"name\": \"off\", \"enabled\": false, \"match\": \".*\"},"
+                    " {\"name\": \"other ndim\", \"match\": \".*\", \"ndim\": 4},"
+                    " {\"name\": \"nameless\", \"match\": \".*foo\", \"layout\": {\"rows_axis\": 0, \"cols_axis\": 1}},"
+                    " {\"name\": \"late\", \"match\": \".*\\\\.(foo)\\\\.\", \"proj_group\": 1, \"layout\": {\"rows_axis\": 0, "
+                    "\"cols_axis\": 1}}]}"));
     CHECK_OK(extract(&b, "experts.0.foo.weight", s2, 2, &r), &b.err);
     CHECK(r.via == MS_VIA_NONE);
     CHECK_EQ_TEXT(r.reason, "no_rule_match_or_proj_infer");
@@ -246,7 +242,7 @@ TEST(extract_first_fitting_rule_decides_even_when_it_cannot_name_a_projection) {
 TEST(extract_fallback_guesses_from_name_and_shape) {
     bench b;
     ms_extract_result r;
-    CHECK(begin(&b, "{}", false));
+    CHECK(begin(&b, "{}"));
     CHECK_OK(extract(&b, "model.layers.2.block_sparse_moe.experts.5.w3.weight", s2, 2, &r), &b.err);
     CHECK(r.via == MS_VIA_FALLBACK && bank_of(&b, &r, 0)->layer == 2);
     CHECK_EQ_STR(bank_of(&b, &r, 0)->proj, "up_proj");
@@ -265,8 +261,7 @@ TEST(extract_four_axes_count_layers_from_the_name) {
     ms_extract_result r;
     CHECK(begin(&b,
                 "{\"extract_rules\": [{\"name\": \"r\", \"match\": \".*experts\", \"ndim\": 4, \"layout\": {\"layer_axis\": 0, "
-                "\"expert_axis\": 1, \"rows_axis\": 2, \"cols_axis\": 3}}]}",
-                false));
+                "\"expert_axis\": 1, \"rows_axis\": 2, \"cols_axis\": 3}}]}"));
     CHECK_OK(extract(&b, "experts.w1", s4, 4, &r), &b.err);
     CHECK(r.n_banks == 2 && bank_of(&b, &r, 0)->layer == 0 && bank_of(&b, &r, 1)->layer == 1);
     CHECK_OK(extract(&b, "layers.10.experts.w1", s4, 4, &r), &b.err);
@@ -282,7 +277,7 @@ TEST(extract_four_axes_count_layers_from_the_name) {
 TEST(extract_packed_split_names_its_parts) {
     bench b;
     ms_extract_result r;
-    CHECK(begin(&b, SPLIT("true", "{\"axis\": \"rows\", \"splits\": [1, 3], \"projs\": [\"W1\", \"wobble\"]}"), false));
+    CHECK(begin(&b, SPLIT("true", "{\"axis\": \"rows\", \"splits\": [1, 3], \"projs\": [\"W1\", \"wobble\"]}")));
     CHECK_OK(extract(&b, "layers.0.experts.w13.weight", s3, 3, &r), &b.err);
     CHECK(r.via == MS_VIA_RULE && r.n_banks == 2);
     CHECK_EQ_STR(bank_of(&b, &r, 0)->proj, "gate_proj");
@@ -299,9 +294,8 @@ TEST(extract_packed_split_names_its_parts) {
 TEST(extract_equal_and_interleaved_splits) {
     bench b;
     ms_extract_result r;
-    CHECK(begin(&b,
-                SPLIT("true", "{\"axis\": \"cols\", \"splits\": \"equal\", \"interleave\": true, \"projs\": [\"w1\", \"w3\"]}"),
-                false));
+    CHECK(begin(
+        &b, SPLIT("true", "{\"axis\": \"cols\", \"splits\": \"equal\", \"interleave\": true, \"projs\": [\"w1\", \"w3\"]}")));
     CHECK_OK(extract(&b, "experts.w13", s3, 3, &r), &b.err);
     const ms_matrix *const m = matrix_of(&b, bank_of(&b, &r, 1), 0);
     CHECK(m->cols == 3 && m->col_stride == 2 && m->first == 1 && bank_of(&b, &r, 1)->split == MS_SPLIT_COLS_INTERLEAVED);
@@ -315,11 +309,11 @@ TEST(extract_equal_and_interleaved_splits) {
 TEST(extract_split_that_does_not_fit_is_fatal_when_strict) {
     bench b;
     ms_extract_result r;
-    CHECK(begin(&b, SPLIT("true", "{\"axis\": \"rows\", \"splits\": [1, 2], \"projs\": [\"w1\", \"w3\"]}"), false));
+    CHECK(begin(&b, SPLIT("true", "{\"axis\": \"rows\", \"splits\": [1, 2], \"projs\": [\"w1\", \"w3\"]}")));
     CHECK_FAILS(extract(&b, "experts.w13", s3, 3, &r), MS_ERR_USAGE, &b.err,
                 "packed_split failed for rule=f tensor=experts.w13: split sizes sum to 3, expected 4 along axis 1");
     end(&b);
-    CHECK(begin(&b, SPLIT("true", "{\"axis\": \"rows\", \"splits\": [4], \"projs\": [\"w1\", \"w3\"]}"), false));
+    CHECK(begin(&b, SPLIT("true", "{\"axis\": \"rows\", \"splits\": [4], \"projs\": [\"w1\", \"w3\"]}")));
     CHECK_FAILS(extract(&b, "experts.w13", s3, 3, &r), MS_ERR_USAGE, &b.err,
                 "packed_split projs and splits length mismatch for rule=f tensor=experts.w13");
     end(&b);
@@ -328,7 +322,7 @@ TEST(extract_split_that_does_not_fit_is_fatal_when_strict) {
 TEST(extract_split_that_does_not_fit_is_a_warning_and_a_guess_when_not_strict) {
     bench b;
     ms_extract_result r;
-    CHECK(begin(&b, SPLIT("false", "{\"axis\": \"rows\", \"splits\": [1, 2], \"projs\": [\"w1\", \"w3\"]}"), false));
+    CHECK(begin(&b, SPLIT("false", "{\"axis\": \"rows\", \"splits\": [1, 2], \"projs\": [\"w1\", \"w3\"]}")));
     CHECK_OK(extract(&b, "experts.w1.weight", s3, 3, &r), &b.err);
     CHECK(r.via == MS_VIA_FALLBACK && b.notes.n == 1);
     CHECK_EQ_STR(
@@ -342,10 +336,8 @@ TEST(extract_split_that_does_not_fit_is_a_warning_and_a_guess_when_not_strict) {
 TEST(extract_layout_that_does_not_fit_is_a_warning_and_a_guess) {
     bench b;
     ms_extract_result r;
-    CHECK(begin(
-        &b,
-        "{\"extract_rules\": [{\"name\": \"r\", \"match\": \".*experts\", \"layout\": {\"rows_axis\": 0, \"cols_axis\": 1}}]}",
-        false));
+    CHECK(begin(&b, "{\"extract_rules\": [{\"name\": \"r\", \"match\": \".*experts\", \"layout\": {\"rows_axis\": 0, "
+                    "\"cols_axis\": 1}}]}"));
     CHECK_OK(extract(&b, "experts.w1", s3, 3, &r), &b.err);
     CHECK(r.via == MS_VIA_FALLBACK && b.notes.n == 1);
     CHECK_EQ_STR(b.notes.items[0].message,
@@ -356,7 +348,7 @@ TEST(extract_layout_that_does_not_fit_is_a_warning_and_a_guess) {
 TEST(extract_unmapped_token_is_kept_raw_and_reported) {
     bench b;
     ms_extract_result r;
-    CHECK(begin(&b, "{\"extract_rules\": [" RULE_2D "]}", false));
+    CHECK(begin(&b, "{\"extract_rules\": [" RULE_2D "]}"));
     for (int i = 0; i < 3; i++) CHECK_OK(extract(&b, i ? "experts.1.w13.weight" : "experts.0.w13.weight", s2, 2, &r), &b.err);
     CHECK(r.via == MS_VIA_RULE && b.x->report.rows.n == 1);
     CHECK_EQ_STR(bank_of(&b, &r, 0)->proj, "w13");
@@ -372,7 +364,7 @@ TEST(extract_unmapped_token_is_kept_raw_and_reported) {
 TEST(extract_unmapped_token_is_dropped_when_strict) {
     bench b;
     ms_extract_result r;
-    CHECK(begin(&b, "{\"parsing\": {\"proj_group_strict\": true}, \"extract_rules\": [" RULE_2D "]}", false));
+    CHECK(begin(&b, "{\"parsing\": {\"proj_group_strict\": true}, \"extract_rules\": [" RULE_2D "]}"));
     CHECK_OK(extract(&b, "experts.0.w13.w1.weight", s2, 2, &r), &b.err);
     CHECK(r.via == MS_VIA_FALLBACK); /* the rule does not match this one */
     CHECK_OK(extract(&b, "w1.experts.0.w13.weight", s2, 2, &r), &b.err);
@@ -380,8 +372,7 @@ TEST(extract_unmapped_token_is_dropped_when_strict) {
     CHECK_EQ_TEXT(r.reason, "proj_group_strict_unmapped");
     CHECK(b.x->report.rows.items[0].action == MS_PROJ_DROPPED_STRICT);
     end(&b);
-    CHECK(begin(&b, "{\"parsing\": {\"proj_group_strict\": true, \"proj_aliases\": {}}, \"extract_rules\": [" RULE_2D "]}",
-                false));
+    CHECK(begin(&b, "{\"parsing\": {\"proj_group_strict\": true, \"proj_aliases\": {}}, \"extract_rules\": [" RULE_2D "]}"));
     CHECK_OK(extract(&b, "experts.0.w1.weight", s2, 2, &r), &b.err);
     CHECK_EQ_TEXT(r.reason, "proj_group_strict_no_alias_map");
     CHECK(b.x->report.rows.n == 0 && b.x->n_dropped_without_aliases == 1);
@@ -391,11 +382,9 @@ TEST(extract_unmapped_token_is_dropped_when_strict) {
 TEST(extract_a_group_that_is_not_there_is_a_warning) {
     bench b;
     ms_extract_result r;
-    CHECK(begin(&b,
-                "{\"extract_rules\": [{\"name\": \"r\", \"match\": \".*experts(\\\\.x)?\", \"proj_group\": 1, \"layout\": "
-                "{\"rows_axis\": 0, "
-                "\"cols_axis\": 1}}]}",
-                false));
+    CHECK(begin(&b, "{\"extract_rules\": [{\"name\": \"r\", \"match\": \".*experts(\\\\.x)?\", \"proj_group\": 1, \"layout\": "
+                    "{\"rows_axis\": 0, "
+                    "\"cols_axis\": 1}}]}"));
     CHECK_OK(extract(&b, "experts.0.w1", s2, 2, &r), &b.err);
     CHECK(r.via == MS_VIA_FALLBACK && b.notes.n == 1);
     CHECK_EQ_STR(b.notes.items[0].message,
@@ -416,7 +405,7 @@ TEST(extract_never_guesses_at_scales_and_biases) {
     };
     bench b;
     ms_extract_result r;
-    CHECK(begin(&b, "{}", false));
+    CHECK(begin(&b, "{}"));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         CHECK_OK(extract(&b, cases[i].name, s2, 2, &r), &b.err);
         CHECK(r.via == MS_VIA_NONE);
@@ -431,7 +420,7 @@ TEST(extract_leaves_integers_and_empty_tensors_alone) {
     static const uint64_t empty[] = {0, 4, 6};
     bench b;
     ms_extract_result r;
-    CHECK(begin(&b, "{\"extract_rules\": [" RULE_3D "]}", false));
+    CHECK(begin(&b, "{\"extract_rules\": [" RULE_3D "]}"));
     ms_extract_source source = source_of("experts.w1.weight", s3, 3);
     source.is_float = false;
     CHECK_OK(ms_extract(b.x, &source, &r, &b.err), &b.err);
@@ -444,7 +433,7 @@ TEST(extract_leaves_integers_and_empty_tensors_alone) {
 TEST(extract_families_stand_between_rules_and_guesses) {
     bench b;
     ms_extract_result r;
-    CHECK(begin(&b, "{\"parsing\": {\"families\": true}, \"extract_rules\": [" RULE_2D "]}", true));
+    CHECK(begin(&b, "{\"parsing\": {\"families\": true}, \"extract_rules\": [" RULE_2D "]}"));
     const ms_bank banks[] = {
         {.layer = 4, .section = "", .proj = MS_STR("gate_proj"), .role = MS_ROLE_EXPERT, .split = MS_SPLIT_ROWS},
         {.layer = 4, .section = "", .proj = MS_STR("up_proj"), .role = MS_ROLE_EXPERT, .split = MS_SPLIT_ROWS},
@@ -455,14 +444,16 @@ TEST(extract_families_stand_between_rules_and_guesses) {
                                   {.tensor = 2, .expert = 0, .bank = 2, .rows = 2, .cols = 6}};
     for (size_t i = 0; i < 3; i++) CHECK(MS_VEC_PUSH(&b.families, banks[i]));
     for (size_t i = 0; i < 4; i++) CHECK(MS_VEC_PUSH(&b.families.matrices, matrices[i]));
-    ms_extractor_destroy(b.x);
-    CHECK_OK(ms_extractor_create(&b.x, &b.config, &b.families, &b.notes, &b.err), &b.err);
+    CHECK_OK(ms_extractor_use_families(b.x, &b.families, &b.err), &b.err);
 
     ms_extract_source source = source_of("experts.gate_up_proj", s3, 3);
     source.tensor = 1;
     source.is_float = false; /* quantised tensors come this way */
     CHECK_OK(ms_extract(b.x, &source, &r, &b.err), &b.err);
     CHECK(r.via == MS_VIA_FAMILY && r.n_banks == 2);
+    ms_extract_undo(b.x, &r, ms_extract_unsupported_storage);
+    CHECK(r.via == MS_VIA_NONE && r.n_banks == 0 && b.x->banks.n == 0 && b.x->banks.matrices.n == 0);
+    CHECK_OK(ms_extract(b.x, &source, &r, &b.err), &b.err);
     CHECK(bank_of(&b, &r, 0)->n_matrices == 2 && bank_of(&b, &r, 1)->n_matrices == 1 && bank_of(&b, &r, 1)->layer == 4);
 
     source.tensor = 2; /* the router's */
@@ -480,7 +471,7 @@ TEST(extract_families_stand_between_rules_and_guesses) {
 TEST(extract_layers_of_a_section_that_counts_anew_are_unknown) {
     bench b;
     ms_extract_result r;
-    CHECK(begin(&b, "{}", false));
+    CHECK(begin(&b, "{}"));
     ms_extract_source source = source_of("mtp.layers.0.mlp.experts.1.w1.weight", s2, 2);
     source.section = "mtp";
     CHECK_OK(ms_extract(b.x, &source, &r, &b.err), &b.err);
@@ -503,7 +494,7 @@ TEST(extract_what_looks_like_experts) {
         {"custom.bank.w1", true, false}, /* by the rule */
     };
     bench b;
-    CHECK(begin(&b, "{\"extract_rules\": [{\"name\": \"r\", \"match\": \"custom\"}]}", false));
+    CHECK(begin(&b, "{\"extract_rules\": [{\"name\": \"r\", \"match\": \"custom\"}]}"));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const ms_extract_source source = source_of(cases[i].name, s2, 2);
         bool yes;
@@ -516,10 +507,10 @@ TEST(extract_what_looks_like_experts) {
 
 TEST(extract_broken_pattern_names_its_key) {
     bench b;
-    CHECK(!begin(&b, "{\"extract_rules\": [{\"name\": \"r\", \"enabled\": false, \"match\": \"(\"}]}", false));
+    CHECK(!begin(&b, "{\"extract_rules\": [{\"name\": \"r\", \"enabled\": false, \"match\": \"(\"}]}"));
     CHECK(b.err.status == MS_ERR_USAGE && strstr(b.err.text, "key 'extract_rules[0].match'"));
     end(&b);
-    CHECK(!begin(&b, "{\"parsing\": {\"layer_regex\": \"[\"}}", false));
+    CHECK(!begin(&b, "{\"parsing\": {\"layer_regex\": \"[\"}}"));
     CHECK(strstr(b.err.text, "key 'parsing.layer_regex'"));
     end(&b);
 }
@@ -531,17 +522,17 @@ TEST(extract_survives_every_failing_allocation) {
         CHECK(ms_run_config_parse(&b.config, json, sizeof json - 1, "c.json", NULL, &b.err) == MS_OK);
         ms_extract_result r;
         ms_mem_fail_at(k);
-        ms_status status = ms_extractor_create(&b.x, &b.config, NULL, &b.notes, &b.err);
+        ms_status status = ms_extractor_create(&b.x, &b.config, &b.notes, &b.err);
         if (status == MS_OK) status = extract(&b, "layers.3.experts.0.w13.weight", s2, 2, &r);
         if (status == MS_OK) status = extract(&b, "layers.3.experts.up_proj.weight", s3, 3, &r);
         if (k == 1) {
             ms_mem_fail_at(0);
             CHECK_EQ_I64(status, MS_ERR_MEMORY);
             end(&b);
-            CHECK(begin(&b, json, false)); /* once undisturbed, to count */
+            CHECK(begin(&b, json)); /* once undisturbed, to count */
             ms_extractor_destroy(b.x);
             ms_mem_fail_at(0);
-            CHECK_OK(ms_extractor_create(&b.x, &b.config, NULL, &b.notes, &b.err), &b.err);
+            CHECK_OK(ms_extractor_create(&b.x, &b.config, &b.notes, &b.err), &b.err);
             CHECK_OK(extract(&b, "layers.3.experts.0.w13.weight", s2, 2, &r), &b.err);
             CHECK_OK(extract(&b, "layers.3.experts.up_proj.weight", s3, 3, &r), &b.err);
             n = ms_mem_count();

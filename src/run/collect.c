@@ -1,0 +1,276 @@
+#include "collect.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include "collect_impl.h"
+#include "files.h"
+#include "mem.h"
+#include "meta_stage.h"
+#include "run_path.h"
+
+void ms_collect_say(const ms_collect_state *c, const char *format, ...) {
+    if (!c->options->talk.say) return;
+    ms_buf line = {0};
+    va_list args;
+    va_start(args, format);
+    ms_buf_vprintf(&line, format, args);
+    va_end(args);
+    if (!line.failed) c->options->talk.say(c->options->talk.context, ms_buf_str(&line).text);
+    ms_buf_free(&line);
+}
+
+double ms_collect_seconds(const ms_collect_state *c) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - c->began.tv_sec) + 1e-9 * (double)(now.tv_nsec - c->began.tv_nsec);
+}
+
+/* ---- the configuration and the model ---- */
+
+static ms_status resolve(ms_collect_state *c, const char *path, ms_str *out, ms_err *err) {
+    return ms_path_resolve(out, &c->arena, path, err);
+}
+
+static ms_status make_folders(ms_collect_state *c, ms_err *err) {
+    static const char *const folders[] = {"data", "logs", "cache/sampled_indices"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        const ms_str folder = ms_files_join(&c->arena, c->run_dir, ms_str_of(folders[i]));
+        if (!folder.text) return ms_err_memory(err, "a path");
+        MS_TRY(ms_files_make_folder(folder.text, err));
+    }
+    return MS_OK;
+}
+
+static ms_status read_config(ms_collect_state *c, ms_err *err) {
+    MS_TRY(resolve(c, c->options->run_dir, &c->run_dir, err));
+    if (c->options->model_path) MS_TRY(resolve(c, c->options->model_path, &c->override_path, err));
+    const ms_str path = ms_files_join(&c->arena, c->run_dir, MS_STR("analysis_config.json"));
+    if (!path.text) return ms_err_memory(err, "a path");
+    c->manifest = ms_run_manifest_read(c->run_dir, &c->arena);
+    MS_TRY(ms_run_config_read(&c->config, path.text, c->options->model_path ? c->override_path.text : NULL, err));
+    c->has_config = true;
+    return make_folders(c, err);
+}
+
+static ms_status find_model(ms_collect_state *c, ms_err *err) {
+    const ms_str configured = ms_arena_copy(&c->arena, c->config.configured_model_path);
+    if (!configured.text) return ms_err_memory(err, "a path");
+    if (configured.size > 0) MS_TRY(resolve(c, configured.text, &c->configured_path, err));
+    c->model_path = c->override_path.size > 0 ? c->override_path : c->configured_path;
+    MS_FAIL_IF(c->model_path.size == 0, MS_ERR_NOT_FOUND, err,
+               "no model_path: set it in %s/analysis_config.json, or give --model-path", c->run_dir.text);
+    MS_FAIL_IF(!ms_files_exists(c->model_path.text), MS_ERR_NOT_FOUND, err, "model_path does not exist: %s",
+               ms_str_shown(c->model_path).text);
+    return MS_OK;
+}
+
+static ms_status make_schemes(ms_collect_state *c, ms_err *err) {
+    const ms_run_config *const config = &c->config;
+    const bool gpu = ms_str_is(config->mlx.device, "gpu");
+    ms_dtype compute;
+    MS_FAIL_IF(!gpu && !ms_str_is(config->mlx.device, "cpu"), MS_ERR_USAGE, err,
+               "key 'mlx.device': expected \"cpu\" or \"gpu\", found \"%s\"", ms_str_shown(config->mlx.device).text);
+    MS_FAIL_IF(!ms_mlx_compute_by_name(config->stats.compute_dtype, &compute), MS_ERR_USAGE, err,
+               "key 'stats.quant_compute_dtype': expected \"bf16\", \"fp16\", \"fp32\" or \"native\", found \"%s\"",
+               ms_str_shown(config->stats.compute_dtype).text);
+    c->profile = gpu ? MS_MLX_METAL : MS_MLX_CPU;
+    MS_FAIL_IF(
+        config->mlx.profile.size > 0 && !ms_mlx_profile_by_name(config->mlx.profile, &c->profile), MS_ERR_USAGE, err,
+        "key 'mlx.profile': expected \"cpu\", \"cpu-0.32.1\", \"cpu-0.29.0\", \"metal\" or \"metal-0.32.0\", found \"%s\"",
+        ms_str_shown(config->mlx.profile).text);
+    c->schemes = ms_mem_alloc_array(config->n_schemes, sizeof *c->schemes);
+    if (!c->schemes) return ms_err_memory(err, "the schemes");
+    c->n_schemes = config->mlx.enabled ? config->n_schemes : 0;
+    for (size_t i = 0; i < c->n_schemes; i++) {
+        const ms_quant_scheme *const s = &config->schemes[i];
+        c->schemes[i] = ms_mlx_scheme_make(s->name, s->mode, (int)s->bits, (int)s->group_size);
+        c->schemes[i].profile = c->profile;
+        c->schemes[i].compute = compute;
+        c->schemes[i].global_scale = s->global_scale;
+    }
+    return MS_OK;
+}
+
+/* ---- the scan ---- */
+
+typedef struct announcer { /* says which file is being read */
+    const ms_collect_state *c;
+    pthread_mutex_t lock;
+    uint64_t done;
+    const uint64_t *begins; /* [n_files]: bytes of matrices in the files before it */
+    size_t next;
+} announcer;
+
+/* Under the lock. */
+static void announce(announcer *a) {
+    const ms_run_plan *const plan = &a->c->plan;
+    const int64_t every = a->c->config.debug.progress_every;
+    for (; a->next < plan->n_files && a->begins[a->next] <= a->done; a->next++)
+        if (every > 0 && (a->next == 0 || (int64_t)(a->next + 1) % every == 0))
+            ms_collect_say(a->c, "[collect] (%zu/%zu) %s", a->next + 1, plan->n_files, plan->files[a->next].path.text);
+}
+
+static void advance(void *context, uint64_t n_bytes) {
+    announcer *const a = context;
+    pthread_mutex_lock(&a->lock);
+    a->done += n_bytes;
+    announce(a);
+    pthread_mutex_unlock(&a->lock);
+    if (a->c->options->talk.advance) a->c->options->talk.advance(a->c->options->talk.context, n_bytes);
+}
+
+/* begins: [n_files + 1], in bytes as stored. */
+static void count_bytes(const ms_collect_state *c, uint64_t *begins) {
+    const ms_banks *const banks = &c->extractor->banks;
+    for (size_t i = 0; i < banks->matrices.n; i++) {
+        const ms_matrix *const m = &banks->matrices.items[i];
+        const ms_tensor *const t = &c->ckpt->tensors[m->tensor];
+        begins[t->file + 1] += m->rows * m->cols * ms_dtype_info_of(t->stored->dtype)->bits / 8;
+    }
+    for (size_t f = 1; f <= c->plan.n_files; f++) begins[f] += begins[f - 1];
+}
+
+static ms_scan_options scan_options(const ms_collect_state *c, const char *cache, announcer *a) {
+    ms_scan_options options = ms_scan_options_default();
+    options.n_threads = c->options->n_threads;
+    options.eps = c->config.stats.eps;
+    options.quant_floor = c->config.stats.relative_den_floor;
+    options.sample_per_matrix = c->config.stats.sample_per_matrix;
+    options.sample_seed = c->config.stats.sample_seed;
+    options.sample_cache = cache;
+    options.group_outlier_percentile = c->config.stats.group_outlier_percentile;
+    options.group_sizes = c->config.stats.group_sizes;
+    options.n_group_sizes = c->config.stats.n_group_sizes;
+    options.schemes = c->schemes;
+    options.n_schemes = c->n_schemes;
+    options.cancel = c->options->cancel;
+    options.progress = (ms_scan_progress){advance, a};
+    return options;
+}
+
+static ms_status run_scan(ms_collect_state *c, announcer *a, ms_err *err) {
+    const ms_collect_talk *const talk = &c->options->talk;
+    const ms_banks *const banks = &c->extractor->banks;
+    if (talk->begin) talk->begin(talk->context, c->summary->weight_bytes);
+    pthread_mutex_lock(&a->lock);
+    announce(a);
+    pthread_mutex_unlock(&a->lock);
+    const ms_status status =
+        banks->matrices.n > 0 ? ms_scan_run(c->scan, c->ckpt, banks->matrices.items, banks->matrices.n, err) : MS_OK;
+    if (status == MS_OK) {
+        a->done = UINT64_MAX;
+        announce(a);
+    }
+    if (talk->end) talk->end(talk->context);
+    return status;
+}
+
+static ms_status scan(ms_collect_state *c, ms_err *err) {
+    const ms_str cache = ms_files_join(&c->arena, c->run_dir, MS_STR("cache/sampled_indices"));
+    uint64_t *const begins = ms_mem_zalloc_array(c->plan.n_files + 1, sizeof *begins);
+    if (!cache.text || !begins) {
+        ms_mem_free(begins);
+        return ms_err_memory(err, "the scan");
+    }
+    count_bytes(c, begins);
+    c->summary->weight_bytes = begins[c->plan.n_files];
+    announcer a = {.c = c, .lock = PTHREAD_MUTEX_INITIALIZER, .begins = begins};
+    const ms_scan_options options = scan_options(c, cache.text, &a);
+    ms_status status = ms_scan_create(&c->scan, &options, err);
+    if (status == MS_OK) status = run_scan(c, &a, err);
+    if (status == MS_ERR_INTERRUPTED) {
+        c->interrupted = true;
+        status = MS_OK;
+    }
+    if (c->scan && ms_scan_cache_error(c->scan))
+        ms_notes_add(&c->warnings, MS_NOTE_WARNING, "cache", cache, MS_STR(""), MS_NOTE_NO_OFFSET, "[cache] %s",
+                     ms_scan_cache_error(c->scan)->text);
+    pthread_mutex_destroy(&a.lock);
+    ms_mem_free(begins);
+    return status;
+}
+
+/* ---- the stages ---- */
+
+static ms_status prepare(ms_collect_state *c, ms_err *err) {
+    MS_TRY(read_config(c, err));
+    MS_TRY(ms_collect_write_running(c, err));
+    MS_TRY(find_model(c, err));
+    MS_TRY(ms_collect_write_running(c, err));
+    MS_FAIL_IF(c->config.scan.strict_index && !c->config.scan.use_index, MS_ERR_USAGE, err,
+               "strict_index requires use_safetensors_index_json=true");
+    MS_TRY(ms_extractor_create(&c->extractor, &c->config, &c->warnings, err));
+    return make_schemes(c, err);
+}
+
+static ms_status read_metadata(ms_collect_state *c, ms_err *err) {
+    const bool is_file = !ms_files_is_folder(c->model_path.text);
+    ms_str folder = c->model_path;
+    if (is_file) folder = ms_arena_copy(&c->arena, ms_files_folder_of(c->model_path));
+    if (!folder.text) return ms_err_memory(err, "a path");
+    ms_buf line = {0};
+    const ms_status status = ms_meta_stage_run(c->run_dir, &c->config, folder, &c->warnings, &line, err);
+    if (line.size > 0) ms_collect_say(c, "%s", line.bytes);
+    ms_buf_free(&line);
+    return status;
+}
+
+static ms_status make_plan(ms_collect_state *c, ms_err *err) {
+    MS_TRY(ms_run_plan_make(&c->plan, &c->config, c->model_path, &c->warnings, err));
+    if (c->plan.parsed && c->plan.model_is_file)
+        ms_collect_say(c,
+                       "[index] index found at %s; but model_path is a file; scanning only the anchor file. Pass the directory "
+                       "to scan the indexed shard set.",
+                       c->plan.index_path.text);
+    c->summary->files_scanned = c->plan.n_files;
+    ms_collect_say(c, "[collect] scanning %zu files under %s", c->plan.n_files, c->model_path.text);
+    return MS_OK;
+}
+
+static ms_status run_stages(ms_collect_state *c, ms_err *err) {
+    MS_TRY(prepare(c, err));
+    MS_TRY(read_metadata(c, err));
+    MS_TRY(make_plan(c, err));
+    MS_TRY(ms_collect_tensors(c, err));
+    MS_TRY(scan(c, err));
+    MS_TRY(ms_collect_write_tables(c, err));
+    c->summary->seconds = ms_collect_seconds(c);
+    return ms_collect_write_logs(c, err);
+}
+
+static void free_state(ms_collect_state *c) {
+    ms_scan_destroy(c->scan);
+    ms_extractor_destroy(c->extractor);
+    if (c->has_families) ms_banks_free(&c->families);
+    ms_checkpoint_close(c->ckpt);
+    ms_index_report_free(&c->index);
+    ms_run_plan_free(&c->plan);
+    ms_run_config_free(&c->config);
+    ms_notes_free(&c->warnings);
+    ms_mem_free(c->order);
+    ms_mem_free(c->schemes);
+    MS_VEC_FREE(&c->tensors);
+    ms_arena_free(&c->arena);
+}
+
+ms_status ms_collect(const ms_collect_options *options, ms_collect_summary *summary, ms_err *err) {
+    ms_err failure = {0};
+    ms_collect_state *const c = ms_mem_zalloc(sizeof *c);
+    if (!c) return ms_err_memory(err, "a run");
+    *summary = (ms_collect_summary){0};
+    c->options = options;
+    c->summary = summary;
+    c->run_dir = c->model_path = c->configured_path = c->override_path = MS_STR("");
+    c->plan.index_path = c->plan.index_error = MS_STR("");
+    clock_gettime(CLOCK_MONOTONIC, &c->began);
+    ms_status status = run_stages(c, &failure);
+    if (status != MS_OK) ms_collect_write_failure(c, status, &failure);
+    else if (c->interrupted)
+        status = ms_err_set(&failure, MS_ERR_INTERRUPTED,
+                            "interrupted: %zu of %zu expert matrices are done and written to %s; run it again for the rest",
+                            summary->matrix_stats_rows, c->extractor->banks.matrices.n, ms_str_shown(c->run_dir).text);
+    free_state(c);
+    ms_mem_free(c);
+    return status == MS_OK ? MS_OK : ms_err_set(err, status, "%s", failure.text);
+}

@@ -1,0 +1,494 @@
+/* The tables of collect: rows, columns, files. */
+#include <stdio.h>
+
+#include "collect_impl.h"
+#include "files.h"
+#include "mem.h"
+
+const char *ms_artifact_name(ms_artifact artifact) {
+    static const char *const names[MS_ARTIFACT_COUNT] = {
+        "tensor_inventory", "matrix_stats", "quant_sim", "unmatched_tensors", "proj_canonicalization_report", "warnings"};
+    return names[artifact];
+}
+
+static const char *folder_of(ms_artifact artifact) { return artifact >= MS_ARTIFACT_PROJ_REPORT ? "logs" : "data"; }
+
+/* Writes the table as the configuration wants it; consumes it. */
+static ms_status write_table(ms_collect_state *c, ms_artifact artifact, ms_table *table, ms_err *err) {
+    ms_collect_artifact *const a = &c->artifacts[artifact];
+    char path[1024], compression[64];
+    snprintf(compression, sizeof compression, "%.*s", (int)c->config.output.compression.size,
+             c->config.output.compression.text);
+    const int n = snprintf(path, sizeof path, "%s/%s/%s", c->run_dir.text, folder_of(artifact), ms_artifact_name(artifact));
+    const bool parquet = ms_str_is(c->config.output.format, "parquet");
+    ms_status status = n > 0 && (size_t)n < sizeof path ? ms_table_write(table, path, parquet ? MS_TABLE_PARQUET : MS_TABLE_CSV,
+                                                                         compression, &a->written, err)
+                                                        : ms_err_set(err, MS_ERR_USAGE, "the path of the run is too long");
+    a->exists = status == MS_OK;
+    if (status == MS_OK && a->written.fallback)
+        ms_collect_say(c, "[warn] parquet write failed (%s); falling back to CSV for %s", a->written.error, a->written.path);
+    ms_table_destroy(table);
+    return status;
+}
+
+static void remove_table(ms_collect_state *c, ms_artifact artifact) {
+    char name[64];
+    snprintf(name, sizeof name, "%s/%s", folder_of(artifact), ms_artifact_name(artifact));
+    ms_run_remove_table(c->run_dir, name);
+}
+
+/* Shapes of any rank. */
+static void put_shape(ms_table *table, size_t column, const ms_stored *stored) {
+    enum { USUAL = 16 };
+    int64_t few[USUAL], *items = stored->rank <= USUAL ? few : ms_mem_alloc_array(stored->rank, sizeof *items);
+    if (!items) return; /* the cell stays null: memory is short, ending the row will say so or not matter */
+    for (uint32_t i = 0; i < stored->rank; i++) items[i] = (int64_t)stored->shape[i];
+    ms_table_list(table, column, items, stored->rank);
+    if (items != few) ms_mem_free(items);
+}
+
+static ms_str dtype_of(const ms_stored *stored) {
+    return stored->dtype == MS_DTYPE_UNKNOWN ? stored->dtype_name : ms_str_of(ms_dtype_info_of(stored->dtype)->numpy_name);
+}
+
+/* ---- tensor_inventory ---- */
+
+enum { INV_FILE, INV_NAME, INV_DTYPE, INV_SHAPE, INV_NDIM, INV_NBYTES, INV_MORE };
+
+static const ms_column_spec inventory_columns[] = {
+    {"file", MS_COLUMN_STR, "", "full path of the weight file"},
+    {"tensor_name", MS_COLUMN_STR, "", "as the file has it"},
+    {"dtype", MS_COLUMN_STR, "", "NumPy's name of the stored type"},
+    {"shape", MS_COLUMN_I64_LIST, "", "extents of the stored tensor"},
+    {"ndim", MS_COLUMN_I64, "", "number of axes"},
+    {"nbytes", MS_COLUMN_I64, "bytes", "size of the stored tensor"},
+};
+static const ms_column_spec index_columns[] = {
+    {"in_index", MS_COLUMN_BOOL, "", "the index names it"},
+    {"index_shard", MS_COLUMN_STR, "", "the file that the index gives it"},
+};
+static const ms_column_spec family_columns[] = {
+    {"role", MS_COLUMN_STR, "", "what the family tables take it for"},
+    {"storage", MS_COLUMN_STR, "", "how its values are stored; empty: plainly"},
+};
+
+static ms_status inventory_row(ms_collect_state *c, ms_table *table, uint32_t index, ms_err *err) {
+    const ms_tensor *const t = &c->ckpt->tensors[index];
+    size_t column = INV_MORE;
+    ms_table_str(table, INV_FILE, c->ckpt->files[t->file].path);
+    ms_table_str(table, INV_NAME, t->stored->name);
+    ms_table_str(table, INV_DTYPE, dtype_of(t->stored));
+    put_shape(table, INV_SHAPE, t->stored);
+    ms_table_i64(table, INV_NDIM, t->stored->rank);
+    ms_table_i64(table, INV_NBYTES, (int64_t)t->stored->n_bytes);
+    if (c->plan.used) {
+        const ms_str shard = ms_run_plan_shard_of(&c->plan, t->stored->name);
+        ms_table_bool(table, column++, shard.text != NULL);
+        if (shard.text) ms_table_str(table, column, shard);
+        column++;
+    }
+    if (c->has_families) {
+        ms_table_str(table, column++, ms_str_of(ms_role_name(t->role)));
+        ms_table_str(table, column, ms_str_of(t->scheme ? t->scheme : ""));
+    }
+    return ms_table_end_row(table, err);
+}
+
+static ms_status write_inventory(ms_collect_state *c, ms_err *err) {
+    ms_column_spec columns[INV_MORE + 4];
+    size_t n = INV_MORE;
+    memcpy(columns, inventory_columns, sizeof inventory_columns);
+    for (size_t i = 0; c->plan.used && i < 2; i++) columns[n++] = index_columns[i];
+    for (size_t i = 0; c->has_families && i < 2; i++) columns[n++] = family_columns[i];
+    ms_table *table;
+    MS_TRY(ms_table_create(&table, columns, n, err));
+    ms_status status = MS_OK;
+    for (size_t i = 0; status == MS_OK && c->ckpt && i < c->ckpt->n_tensors; i++) {
+        const bool is_float = ms_dtype_info_of(c->ckpt->tensors[c->order[i]].stored->dtype)->is_float;
+        if (is_float || c->config.scan.inventory_all_tensors) status = inventory_row(c, table, c->order[i], err);
+    }
+    if (status == MS_OK) {
+        c->summary->tensor_inventory_rows = ms_table_n_rows(table);
+        return write_table(c, MS_ARTIFACT_INVENTORY, table, err);
+    }
+    ms_table_destroy(table);
+    return status;
+}
+
+/* ---- matrix_stats and quant_sim ---- */
+
+static const ms_column_spec stats_identity[] = {
+    {"file", MS_COLUMN_STR, "", "full path of the weight file"},
+    {"source_tensor", MS_COLUMN_STR, "", "the tensor that holds the matrix"},
+    {"derived_tensor", MS_COLUMN_STR, "", "the tensor, how it was cut, the projection"},
+    {"layer", MS_COLUMN_I64, "", "-1: unknown"},
+    {"block4", MS_COLUMN_I64, "", "layer / 4, rounded down; null when the layer is unknown"},
+    {"proj", MS_COLUMN_STR, "", "projection"},
+    {"expert_id", MS_COLUMN_I64, "", "-1: shared expert"},
+    {"is_routed_expert", MS_COLUMN_BOOL, "", ""},
+    {"is_shared_expert", MS_COLUMN_BOOL, "", ""},
+    {"rows", MS_COLUMN_I64, "", "R, out features"},
+    {"cols", MS_COLUMN_I64, "", "C, in features: what groups run along"},
+    {"dtype", MS_COLUMN_STR, "", "NumPy's name of the stored type"},
+};
+static const ms_column_spec stats_provenance[] = {
+    {"section", MS_COLUMN_STR, "", "part of the model: empty for the main one, mtp, vision, ..."},
+    {"storage", MS_COLUMN_STR, "", "how the values are stored; empty: plainly"},
+    {"extracted_by", MS_COLUMN_STR, "", "rule, family or fallback"},
+    {"rule", MS_COLUMN_STR, "", "name of the rule; empty when it was none"},
+};
+static const ms_column_spec quant_identity[] = {
+    {"file", MS_COLUMN_STR, "", "full path of the weight file"},
+    {"source_tensor", MS_COLUMN_STR, "", "the tensor that holds the matrix"},
+    {"derived_tensor", MS_COLUMN_STR, "", "the tensor, how it was cut, the projection"},
+    {"layer", MS_COLUMN_I64, "", "-1: unknown"},
+    {"block4", MS_COLUMN_I64, "", "layer / 4, rounded down; null when the layer is unknown"},
+    {"proj", MS_COLUMN_STR, "", "projection"},
+    {"expert_id", MS_COLUMN_I64, "", "-1: shared expert"},
+    {"is_shared_expert", MS_COLUMN_BOOL, "", ""},
+    {"rows", MS_COLUMN_I64, "", "R, out features"},
+    {"cols", MS_COLUMN_I64, "", "C, in features"},
+    {"scheme", MS_COLUMN_STR, "", "name of the quantisation scheme"},
+    {"mode", MS_COLUMN_STR, "", "affine, mxfp4, mxfp8, nvfp4"},
+    {"bits", MS_COLUMN_I64, "bits", "as the configuration has it"},
+    {"group_size", MS_COLUMN_I64, "weights", "as the configuration has it"},
+};
+static const ms_column_spec quant_provenance[] = {
+    {"profile", MS_COLUMN_STR, "", "whose arithmetic was simulated"},
+    {"compute_dtype", MS_COLUMN_STR, "", "type that the weights were rounded to first"},
+};
+
+enum { N_STATS_IDENTITY = 12, N_STATS_PROVENANCE = 4, N_QUANT_IDENTITY = 14, N_QUANT_PROVENANCE = 2 };
+
+/* identity + measured + provenance */
+static ms_status create_wide(ms_table **out, const ms_column_spec *identity, size_t n_identity, const ms_column_spec *measured,
+                             size_t n_measured, const ms_column_spec *provenance, size_t n_provenance, ms_err *err) {
+    ms_column_spec *const all = ms_mem_alloc_array(n_identity + n_measured + n_provenance, sizeof *all);
+    if (!all) return ms_err_memory(err, "a table");
+    memcpy(all, identity, n_identity * sizeof *all);
+    memcpy(all + n_identity, measured, n_measured * sizeof *all);
+    memcpy(all + n_identity + n_measured, provenance, n_provenance * sizeof *all);
+    const ms_status status = ms_table_create(out, all, n_identity + n_measured + n_provenance, err);
+    ms_mem_free(all);
+    return status;
+}
+
+typedef struct wide { /* both tables, while their rows are made */
+    ms_collect_state *c;
+    ms_table *stats, *quant;
+    size_t n_stat_columns, n_quant_columns; /* measured ones */
+    ms_buf derived;
+} wide;
+
+/* Columns file ... expert_id, the same in both tables. */
+static void put_identity(const wide *w, ms_table *table, const ms_collect_tensor *from, const ms_bank *bank,
+                         const ms_matrix *m) {
+    const ms_tensor *const t = &w->c->ckpt->tensors[from->tensor];
+    ms_table_str(table, 0, w->c->ckpt->files[t->file].path);
+    ms_table_str(table, 1, t->stored->name);
+    ms_table_str(table, 2, ms_buf_str(&w->derived));
+    ms_table_i64(table, 3, bank->layer);
+    if (bank->layer >= 0) ms_table_i64(table, 4, bank->layer / 4);
+    ms_table_str(table, 5, bank->proj);
+    ms_table_i64(table, 6, bank->role == MS_ROLE_SHARED_EXPERT ? -1 : m->expert);
+}
+
+static ms_status stats_row(wide *w, const ms_collect_tensor *from, const ms_bank *bank, size_t matrix, ms_err *err) {
+    const ms_matrix *const m = &w->c->extractor->banks.matrices.items[matrix];
+    const ms_tensor *const t = &w->c->ckpt->tensors[from->tensor];
+    const bool shared = bank->role == MS_ROLE_SHARED_EXPERT;
+    put_identity(w, w->stats, from, bank, m);
+    ms_table_bool(w->stats, 7, !shared);
+    ms_table_bool(w->stats, 8, shared);
+    ms_table_i64(w->stats, 9, (int64_t)m->rows);
+    ms_table_i64(w->stats, 10, (int64_t)m->cols);
+    ms_table_str(w->stats, 11, dtype_of(t->stored));
+    ms_scan_emit_stats(w->c->scan, matrix, w->stats, N_STATS_IDENTITY);
+    const size_t last = N_STATS_IDENTITY + w->n_stat_columns;
+    ms_table_str(w->stats, last, ms_str_of(bank->section ? bank->section : ""));
+    ms_table_str(w->stats, last + 1, ms_str_of(t->scheme ? t->scheme : ""));
+    ms_table_str(w->stats, last + 2, ms_str_of(ms_extract_via_name(from->result.via)));
+    ms_table_str(w->stats, last + 3, from->result.rule);
+    return ms_table_end_row(w->stats, err);
+}
+
+static ms_status quant_row(wide *w, const ms_collect_tensor *from, const ms_bank *bank, size_t matrix, size_t scheme,
+                           ms_err *err) {
+    const ms_matrix *const m = &w->c->extractor->banks.matrices.items[matrix];
+    const ms_mlx_scheme *const s = &w->c->schemes[scheme];
+    const ms_dtype compute = ms_mlx_scheme_compute(s, w->c->ckpt->tensors[from->tensor].stored->dtype);
+    put_identity(w, w->quant, from, bank, m);
+    ms_table_bool(w->quant, 7, bank->role == MS_ROLE_SHARED_EXPERT);
+    ms_table_i64(w->quant, 8, (int64_t)m->rows);
+    ms_table_i64(w->quant, 9, (int64_t)m->cols);
+    ms_table_str(w->quant, 10, s->name);
+    ms_table_str(w->quant, 11, s->mode_name);
+    ms_table_i64(w->quant, 12, s->bits);
+    ms_table_i64(w->quant, 13, s->group_size);
+    ms_scan_emit_quant(w->c->scan, matrix, scheme, w->quant, N_QUANT_IDENTITY);
+    const size_t last = N_QUANT_IDENTITY + w->n_quant_columns;
+    ms_table_str(w->quant, last, ms_str_of(ms_mlx_profile_name(s->profile)));
+    ms_table_str(w->quant, last + 1, ms_str_of(ms_dtype_info_of(compute)->numpy_name));
+    return ms_table_end_row(w->quant, err);
+}
+
+/* One warning for a bank and a scheme that failed on it. */
+static void warn_of_scheme(wide *w, const ms_collect_tensor *from, const ms_bank *bank, size_t scheme) {
+    const ms_collect_state *const c = w->c;
+    for (size_t i = 0; i < bank->n_matrices; i++) {
+        const size_t matrix = bank->first_matrix + i;
+        if (!ms_scan_is_done(c->scan, matrix) || ms_scan_matrix_error(c->scan, matrix)) continue;
+        ms_str text = ms_scan_quant_error(c->scan, matrix, scheme);
+        if (text.size == 0) continue;
+        const size_t colon = ms_str_find(text, MS_STR(": "), 0); /* "ValueError: ..." */
+        if (colon != SIZE_MAX) text = ms_str_sub(text, colon + 2, text.size);
+        const ms_tensor *const t = &c->ckpt->tensors[from->tensor];
+        ms_notes_add(&w->c->warnings, MS_NOTE_WARNING, "quant.failed", c->ckpt->files[t->file].path, t->stored->name,
+                     MS_NOTE_NO_OFFSET, "[quant_sim] scheme=%s failed: %.*s", ms_str_shown(c->schemes[scheme].name).text,
+                     (int)text.size, text.text);
+        return;
+    }
+}
+
+static void warn_of_matrix(wide *w, const ms_collect_tensor *from, const ms_matrix *m, size_t matrix) {
+    const ms_err *const why = ms_scan_matrix_error(w->c->scan, matrix);
+    if (!why) return;
+    const ms_tensor *const t = &w->c->ckpt->tensors[from->tensor];
+    ms_notes_add(&w->c->warnings, MS_NOTE_WARNING, "read.failed", w->c->ckpt->files[t->file].path, t->stored->name,
+                 MS_NOTE_NO_OFFSET, "[read] expert %d of %s: %s", (int)m->expert, ms_str_shown(ms_buf_str(&w->derived)).text,
+                 why->text);
+}
+
+static ms_status bank_rows(wide *w, const ms_collect_tensor *from, const ms_bank *bank, ms_err *err) {
+    const ms_collect_state *const c = w->c;
+    ms_buf_clear(&w->derived);
+    ms_extract_derived_name(c->ckpt->tensors[from->tensor].stored->name, bank->split, bank->proj, &w->derived);
+    if (w->derived.failed) return ms_err_memory(err, "a name");
+    for (size_t i = 0; i < bank->n_matrices; i++) {
+        const size_t matrix = bank->first_matrix + i;
+        if (!ms_scan_is_done(c->scan, matrix)) continue; /* interrupted */
+        warn_of_matrix(w, from, &c->extractor->banks.matrices.items[matrix], matrix);
+        MS_TRY(stats_row(w, from, bank, matrix, err));
+    }
+    for (size_t s = 0; s < c->n_schemes; s++) {
+        warn_of_scheme(w, from, bank, s);
+        for (size_t i = 0; i < bank->n_matrices; i++)
+            if (ms_scan_is_done(c->scan, bank->first_matrix + i))
+                MS_TRY(quant_row(w, from, bank, bank->first_matrix + i, s, err));
+    }
+    return MS_OK;
+}
+
+static ms_status wide_rows(wide *w, ms_err *err) {
+    const ms_collect_state *const c = w->c;
+    for (size_t i = 0; i < c->tensors.n; i++) {
+        const ms_collect_tensor *const from = &c->tensors.items[i];
+        for (size_t b = 0; b < from->result.n_banks; b++)
+            MS_TRY(bank_rows(w, from, &c->extractor->banks.items[from->result.first_bank + b], err));
+    }
+    return MS_OK;
+}
+
+static ms_status write_wide(ms_collect_state *c, ms_err *err) {
+    wide w = {.c = c};
+    const ms_column_spec *const stat_columns = ms_scan_stat_columns(c->scan, &w.n_stat_columns);
+    const ms_column_spec *const quant_columns = ms_scan_quant_columns(c->scan, &w.n_quant_columns);
+    ms_status status = create_wide(&w.stats, stats_identity, N_STATS_IDENTITY, stat_columns, w.n_stat_columns, stats_provenance,
+                                   N_STATS_PROVENANCE, err);
+    if (status == MS_OK)
+        status = create_wide(&w.quant, quant_identity, N_QUANT_IDENTITY, quant_columns, w.n_quant_columns, quant_provenance,
+                             N_QUANT_PROVENANCE, err);
+    if (status == MS_OK) status = wide_rows(&w, err);
+    ms_buf_free(&w.derived);
+    if (status == MS_OK) {
+        c->summary->matrix_stats_rows = ms_table_n_rows(w.stats);
+        c->summary->quant_sim_rows = ms_table_n_rows(w.quant);
+        status = write_table(c, MS_ARTIFACT_STATS, w.stats, err);
+        w.stats = NULL;
+    }
+    if (status == MS_OK) {
+        status = write_table(c, MS_ARTIFACT_QUANT, w.quant, err);
+        w.quant = NULL;
+    }
+    ms_table_destroy(w.stats);
+    ms_table_destroy(w.quant);
+    return status;
+}
+
+/* ---- unmatched_tensors ---- */
+
+static ms_status write_unmatched(ms_collect_state *c, ms_err *err) {
+    static const ms_column_spec columns[] = {
+        {"file", MS_COLUMN_STR, "", "full path of the weight file"},
+        {"tensor_name", MS_COLUMN_STR, "", "looks like experts, but was not extracted"},
+        {"dtype", MS_COLUMN_STR, "", "NumPy's name of the stored type"},
+        {"shape", MS_COLUMN_I64_LIST, "", "extents of the stored tensor"},
+        {"ndim", MS_COLUMN_I64, "", "number of axes"},
+        {"reason", MS_COLUMN_STR, "", "why not"},
+    };
+    ms_table *table;
+    MS_TRY(ms_table_create(&table, columns, 6, err));
+    ms_status status = MS_OK;
+    for (size_t i = 0; status == MS_OK && i < c->tensors.n; i++) {
+        const ms_collect_tensor *const from = &c->tensors.items[i];
+        if (from->result.via != MS_VIA_NONE) continue;
+        const ms_tensor *const t = &c->ckpt->tensors[from->tensor];
+        ms_table_str(table, 0, c->ckpt->files[t->file].path);
+        ms_table_str(table, 1, t->stored->name);
+        ms_table_str(table, 2, dtype_of(t->stored));
+        put_shape(table, 3, t->stored);
+        ms_table_i64(table, 4, t->stored->rank);
+        ms_table_str(table, 5, ms_str_of(from->result.reason));
+        status = ms_table_end_row(table, err);
+    }
+    if (status == MS_OK) {
+        c->summary->unmatched_tensors_rows = ms_table_n_rows(table);
+        c->summary->wrote_unmatched = true;
+        return write_table(c, MS_ARTIFACT_UNMATCHED, table, err);
+    }
+    ms_table_destroy(table);
+    return status;
+}
+
+/* ---- proj_canonicalization_report ---- */
+
+static ms_status proj_report_rows(ms_collect_state *c, ms_table *table, ms_err *err) {
+    const ms_proj_report *const report = &c->extractor->report;
+    for (size_t i = 0; i < report->rows.n; i++) {
+        const ms_proj_issue *const row = &report->rows.items[i];
+        ms_table_str(table, 0, ms_str_of(ms_proj_context_name(row->context)));
+        ms_table_str(table, 1, row->rule_name);
+        ms_table_str(table, 2, row->raw_proj);
+        ms_table_str(table, 3, row->resolved_proj);
+        ms_table_str(table, 4, ms_str_of(ms_proj_action_name(row->action)));
+        ms_table_i64(table, 5, row->count);
+        ms_table_str(table, 6, row->example_file);
+        ms_table_str(table, 7, row->example_source_tensor);
+        ms_table_str(table, 8, row->example_derived_tensor);
+        ms_table_str(table, 9, row->suggested_proj);
+        ms_table_str(table, 10, row->suggested_match);
+        MS_TRY(ms_table_end_row(table, err));
+    }
+    return MS_OK;
+}
+
+static ms_str relative(const ms_collect_state *c, const char *path) {
+    const ms_str whole = ms_str_of(path);
+    if (!ms_str_starts_with(whole, c->run_dir) || whole.size <= c->run_dir.size) return whole;
+    return ms_str_sub(whole, c->run_dir.size + 1, whole.size);
+}
+
+static ms_status warn_of_projs(ms_collect_state *c, ms_err *err) {
+    const ms_str path = relative(c, c->artifacts[MS_ARTIFACT_PROJ_REPORT].written.path);
+    ms_proj_counts kept, dropped;
+    MS_TRY(ms_proj_report_count(&c->extractor->report, MS_PROJ_KEPT_RAW, &kept, err));
+    MS_TRY(ms_proj_report_count(&c->extractor->report, MS_PROJ_DROPPED_STRICT, &dropped, err));
+    if (kept.unique > 0)
+        ms_notes_add(&c->warnings, MS_NOTE_WARNING, "proj.kept_raw", MS_STR(""), MS_STR(""), MS_NOTE_NO_OFFSET,
+                     "[proj] unmapped proj tokens kept raw: packed_split=%lld, proj_group=%lld (unique=%zu, occurrences=%lld). "
+                     "See %s",
+                     (long long)kept.packed_split, (long long)kept.proj_group, kept.unique,
+                     (long long)kept.packed_split + (long long)kept.proj_group, path.text);
+    if (dropped.unique > 0)
+        ms_notes_add(
+            &c->warnings, MS_NOTE_WARNING, "proj.dropped_strict", MS_STR(""), MS_STR(""), MS_NOTE_NO_OFFSET,
+            "[proj] strict proj_group dropped tensors due to unmapped proj tokens: occurrences=%lld (unique=%zu). See %s",
+            (long long)dropped.proj_group, dropped.unique, path.text);
+    return MS_OK;
+}
+
+static ms_status write_proj_report(ms_collect_state *c, ms_err *err) {
+    static const ms_column_spec columns[] = {
+        {"context", MS_COLUMN_STR, "", "packed_split or proj_group"},
+        {"rule_name", MS_COLUMN_STR, "", "the rule that met the token"},
+        {"raw_proj", MS_COLUMN_STR, "", "the token"},
+        {"resolved_proj", MS_COLUMN_STR, "", "what it was taken for"},
+        {"action", MS_COLUMN_STR, "", "kept_raw or dropped_strict"},
+        {"count", MS_COLUMN_I64, "", "how often"},
+        {"example_file", MS_COLUMN_STR, "", "where it was met first"},
+        {"example_source_tensor", MS_COLUMN_STR, "", ""},
+        {"example_derived_tensor", MS_COLUMN_STR, "", ""},
+        {"suggested_proj", MS_COLUMN_STR, "", "what it may have been meant to be; empty: nothing is close"},
+        {"suggested_match", MS_COLUMN_STR, "", "the name or alias that it is close to"},
+    };
+    ms_table *table;
+    MS_TRY(ms_table_create(&table, columns, 11, err));
+    const ms_status status = proj_report_rows(c, table, err);
+    if (status != MS_OK) {
+        ms_table_destroy(table);
+        return status;
+    }
+    MS_TRY(write_table(c, MS_ARTIFACT_PROJ_REPORT, table, err));
+    return warn_of_projs(c, err);
+}
+
+/* ---- warnings ---- */
+
+/* Strict drops under an empty alias map: where to look for them. */
+static void warn_of_empty_aliases(ms_collect_state *c) {
+    const size_t n = c->extractor->n_dropped_without_aliases;
+    if (n == 0) return;
+    char where[1100];
+    if (c->artifacts[MS_ARTIFACT_UNMATCHED].exists)
+        snprintf(where, sizeof where, "See %s for details.",
+                 relative(c, c->artifacts[MS_ARTIFACT_UNMATCHED].written.path).text);
+    else snprintf(where, sizeof where, "Enable debug.dump_unmatched_tensors=true to write unmatched_tensors.*.");
+    ms_notes_add(&c->warnings, MS_NOTE_WARNING, "config.empty_aliases", MS_STR(""), MS_STR(""), MS_NOTE_NO_OFFSET,
+                 "[config] parsing.proj_group_strict=true but parsing.proj_aliases is empty; strict proj_group drops occurred "
+                 "(occurrences=%zu). %s",
+                 n, where);
+}
+
+/* Nothing at all came out, though names speak of experts. */
+static void warn_of_emptiness(ms_collect_state *c) {
+    if (c->plan.n_files == 0)
+        ms_notes_add(&c->warnings, MS_NOTE_WARNING, "plan.empty", c->model_path, MS_STR(""), MS_NOTE_NO_OFFSET,
+                     "[collect] no weight file with an accepted suffix (scan.extensions) at %s", c->model_path.text);
+    if (!c->config.scan.experts_only || c->n_candidates == 0 || c->summary->matrix_stats_rows > 0 ||
+        c->summary->unmatched_expertish > 0)
+        return;
+    ms_buf examples = {0};
+    for (size_t i = 0; i < c->candidates.n && i < 3; i++)
+        ms_buf_printf(&examples, "%s%s", i ? ", " : "", ms_str_shown(c->candidates.items[i]).text);
+    ms_notes_add(&c->warnings, MS_NOTE_WARNING, "smoke.empty", MS_STR(""), MS_STR(""), MS_NOTE_NO_OFFSET,
+                 "[smoke] effectively empty collect: experts_only=true observed plausible MoE expert candidates=%zu but wrote "
+                 "zero matrix_stats rows and recorded zero unmatched expertish tensors. Examples: %s. Check "
+                 "parsing.expert_regex, extract_rules, and projection naming.",
+                 c->n_candidates, ms_buf_str(&examples).text);
+    ms_buf_free(&examples);
+}
+
+static ms_status write_warnings(ms_collect_state *c, ms_err *err) {
+    static const ms_column_spec column = {"warning", MS_COLUMN_STR, "", "in the order in which they came up"};
+    ms_table *table;
+    MS_TRY(ms_table_create(&table, &column, 1, err));
+    ms_status status = MS_OK;
+    for (size_t i = 0; status == MS_OK && i < c->warnings.n; i++) {
+        if (c->warnings.items[i].severity < MS_NOTE_WARNING) continue;
+        ms_table_str(table, 0, c->warnings.items[i].message);
+        status = ms_table_end_row(table, err);
+    }
+    c->summary->warnings_rows = ms_table_n_rows(table);
+    if (status == MS_OK && c->summary->warnings_rows > 0) {
+        MS_TRY(write_table(c, MS_ARTIFACT_WARNINGS, table, err));
+        const ms_str path = relative(c, c->artifacts[MS_ARTIFACT_WARNINGS].written.path);
+        snprintf(c->summary->warnings_path, sizeof c->summary->warnings_path, "%s", path.text);
+        return MS_OK;
+    }
+    remove_table(c, MS_ARTIFACT_WARNINGS);
+    ms_table_destroy(table);
+    return status;
+}
+
+ms_status ms_collect_write_tables(ms_collect_state *c, ms_err *err) {
+    MS_TRY(write_inventory(c, err));
+    MS_TRY(write_wide(c, err));
+    ms_index_report_warn(&c->index, &c->plan, &c->warnings);
+    if (c->config.debug.dump_unmatched) MS_TRY(write_unmatched(c, err));
+    else remove_table(c, MS_ARTIFACT_UNMATCHED);
+    if (c->extractor->report.rows.n > 0) MS_TRY(write_proj_report(c, err));
+    else remove_table(c, MS_ARTIFACT_PROJ_REPORT);
+    warn_of_empty_aliases(c);
+    warn_of_emptiness(c);
+    return write_warnings(c, err);
+}
