@@ -1,0 +1,44 @@
+/*
+ * torch_tree: finds the tensors in the object that a torch pickle describes.
+ */
+#ifndef MS_TORCH_TREE_H
+#define MS_TORCH_TREE_H
+
+#include "broken.h"
+#include "dtype.h"
+#include "pickle.h"
+#include "strided.h"
+
+typedef struct ms_torch_tensor {
+    ms_str name;       /* path from the mapping of the weights, prefixes of wrappers taken off; in the tree's arena */
+    ms_str storage;    /* key of its storage */
+    ms_str type;       /* "FloatStorage", "float8_e4m3fn" */
+    ms_dtype dtype;
+    size_t item;       /* bytes of an element; 0 unknown */
+    int64_t n_storage; /* elements of the storage; bytes for UntypedStorage */
+    bool is_untyped;
+    uint32_t rank;
+    uint64_t offset; /* elements */
+    uint64_t shape[MS_STRIDED_MAX_RANK], strides[MS_STRIDED_MAX_RANK];
+    uint32_t at;     /* byte of the pickle */
+} ms_torch_tensor;
+
+typedef struct ms_torch_extra { /* what stands beside the weights, as JSON */
+    ms_str key, json;
+} ms_torch_extra;
+
+typedef struct ms_torch_tree {
+    ms_arena arena;
+    MS_VEC(ms_torch_tensor) tensors; /* in the order of the file */
+    MS_VEC(ms_torch_extra) extras;
+    ms_str root; /* path of the mapping that was taken, "" the whole object */
+} ms_torch_tree;
+
+/* rules: for notes about tensors that cannot be used. */
+ms_status ms_torch_tree_build(ms_torch_tree *out, const ms_pickle *pickle, const ms_broken_rules *rules, ms_err *err);
+void ms_torch_tree_free(ms_torch_tree *tree);
+
+/* Notes about names that would be imported; true when weights_only would take the file. */
+bool ms_torch_tree_judge(const ms_pickle *pickle, const ms_broken_rules *rules, uint64_t pickle_at);
+
+#endif
