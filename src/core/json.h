@@ -160,6 +160,8 @@ void ms_json_out_u64(ms_json_out *out, uint64_t value);
 void ms_json_out_f64(ms_json_out *out, double value);
 void ms_json_out_str(ms_json_out *out, ms_str value);
 void ms_json_out_text(ms_json_out *out, const char *value); /* NULL writes null */
+/* Text that is JSON already; the caller's word for it. */
+void ms_json_out_raw(ms_json_out *out, ms_str json);
 /* A parsed value again; sort_keys: members in byte order of their names, at every level. */
 void ms_json_out_value(ms_json_out *out, const ms_json_value *value, bool sort_keys);
 

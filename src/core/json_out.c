@@ -109,6 +109,11 @@ void ms_json_out_null(ms_json_out *out) {
     ms_buf_put_text(out->buf, "null");
 }
 
+void ms_json_out_raw(ms_json_out *out, ms_str json) {
+    begin_value(out);
+    ms_buf_put_str(out->buf, json);
+}
+
 void ms_json_out_bool(ms_json_out *out, bool value) {
     begin_value(out);
     ms_buf_put_text(out->buf, value ? "true" : "false");

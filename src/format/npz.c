@@ -11,6 +11,7 @@
 #include "inflate.h"
 #include "mem.h"
 #include "npy.h"
+#include "torch.h"
 #include "vec.h"
 #include "zip.h"
 
@@ -146,10 +147,6 @@ static ms_status read_members(opener *o, const ms_zip *zip) {
     }
     r->base.header_bytes = r->base.source->size - n_data;
     if (r->list.n > 0 || zip->n_members == 0 || o->rules.lenient) return MS_OK;
-    for (size_t i = 0; i < zip->n_members; i++)
-        if (ms_str_ends_with(zip->members[i].name, MS_STR("data.pkl")))
-            return ms_broken_beyond_use(&o->rules, o->err, MS_ERR_UNSUPPORTED, zip->members[i].name, MS_NOTE_NO_OFFSET,
-                                        "is a PyTorch checkpoint, whose pickle is not read here; convert it to safetensors");
     return ms_broken_beyond_use(&o->rules, o->err, MS_ERR_UNSUPPORTED, MS_STR_NONE, MS_NOTE_NO_OFFSET,
                                 "is a ZIP archive of %zu members without a single .npy", zip->n_members);
 }
@@ -172,6 +169,17 @@ static void close_npz(ms_reader *self) {
     ms_inflate_cache_destroy(r->cache);
 }
 
+/* A PyTorch file whose pickle is not the first member: it was packed again. */
+static bool is_torch(const opener *o) {
+    ms_zip zip;
+    bool found = false;
+    if (ms_zip_open(&zip, o->reader->base.source, &o->rules, NULL) != MS_OK) return false;
+    for (size_t i = 0; i < zip.n_members && !found; i++)
+        found = ms_str_is(zip.members[i].name, "data.pkl") || ms_str_ends_with(zip.members[i].name, MS_STR("/data.pkl"));
+    ms_zip_free(&zip);
+    return found;
+}
+
 static ms_status open_npz(ms_reader **out, ms_source *source, const ms_read_options *options, ms_notes *notes, ms_err *err) {
     npz_reader *const r = ms_mem_zalloc(sizeof *r);
     if (!r) return ms_err_memory(err, "a reader");
@@ -183,9 +191,10 @@ static ms_status open_npz(ms_reader **out, ms_source *source, const ms_read_opti
     const ms_status status = open_into(&o);
     ms_scratch_free(&o.head);
     if (status != MS_OK) {
+        const bool torch = status == MS_ERR_UNSUPPORTED && is_torch(&o);
         r->base.source = NULL; /* stays with the caller */
         ms_reader_close(&r->base);
-        return status;
+        return torch ? ms_torch_zip_format.open(out, source, options, notes, err) : status;
     }
     r->base.tensors = r->list.items;
     r->base.n_tensors = r->list.n;

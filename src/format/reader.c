@@ -8,8 +8,15 @@
 #include "npy.h"
 #include "npz.h"
 #include "safetensors.h"
+#include "torch.h"
 
-const ms_format *const ms_formats[] = {&ms_safetensors_format, &ms_gguf_format, &ms_npz_format, &ms_npy_format, NULL};
+const ms_format *const ms_formats[] = {&ms_safetensors_format,
+                                       &ms_gguf_format,
+                                       &ms_torch_zip_format,
+                                       &ms_torch_legacy_format,
+                                       &ms_npz_format,
+                                       &ms_npy_format,
+                                       NULL};
 
 enum { HEAD_BYTES = 4096 };
 

@@ -1,10 +1,10 @@
 /*
  * torch: readers of PyTorch files; the layouts are at the head of torch.c. Opened through ms_reader_open (reader.h).
  *
- * Nothing in the file is imported or called. Tensors come from the mapping that holds the weights ("model", "state_dict", ..., else the
- * root), with the prefixes of compiled and wrapped models taken off their names; what stands beside it (model_args, config, step counters)
- * becomes metadata as JSON. Notes name every global that torch.load(weights_only=True) would refuse, with its byte, and tied tensors.
- * Metadata "torch.weights_only" is "yes" or "no".
+ * Nothing in the file is imported or called. Tensors come from the mapping that holds the weights ("model", "state_dict", ...,
+ * else the root), with the prefixes of compiled and wrapped models taken off their names; what stands beside it (model_args,
+ * config, step counters) becomes metadata as JSON. Notes name every global that torch.load(weights_only=True) would refuse,
+ * with its byte, and tied tensors. Metadata "torch.weights_only" is "yes" or "no".
  */
 #ifndef MS_TORCH_H
 #define MS_TORCH_H

@@ -15,19 +15,44 @@ static const struct {
     ms_dtype dtype;
     size_t item;
 } types[] = {
-    {"DoubleStorage", MS_DTYPE_F64, 8},       {"FloatStorage", MS_DTYPE_F32, 4},     {"HalfStorage", MS_DTYPE_F16, 2},
-    {"BFloat16Storage", MS_DTYPE_BF16, 2},    {"LongStorage", MS_DTYPE_I64, 8},      {"IntStorage", MS_DTYPE_I32, 4},
-    {"ShortStorage", MS_DTYPE_I16, 2},        {"CharStorage", MS_DTYPE_I8, 1},       {"ByteStorage", MS_DTYPE_U8, 1},
-    {"BoolStorage", MS_DTYPE_BOOL, 1},        {"ComplexFloatStorage", MS_DTYPE_C64, 8}, {"ComplexDoubleStorage", MS_DTYPE_UNKNOWN, 16},
-    {"QInt8Storage", MS_DTYPE_UNKNOWN, 1},    {"QUInt8Storage", MS_DTYPE_UNKNOWN, 1}, {"QInt32Storage", MS_DTYPE_UNKNOWN, 4},
-    {"QUInt4x2Storage", MS_DTYPE_UNKNOWN, 1}, {"QUInt2x4Storage", MS_DTYPE_UNKNOWN, 1},
-    {"float64", MS_DTYPE_F64, 8},             {"double", MS_DTYPE_F64, 8},           {"float32", MS_DTYPE_F32, 4},
-    {"float", MS_DTYPE_F32, 4},               {"float16", MS_DTYPE_F16, 2},          {"half", MS_DTYPE_F16, 2},
-    {"bfloat16", MS_DTYPE_BF16, 2},           {"int64", MS_DTYPE_I64, 8},            {"int32", MS_DTYPE_I32, 4},
-    {"int16", MS_DTYPE_I16, 2},               {"int8", MS_DTYPE_I8, 1},              {"uint8", MS_DTYPE_U8, 1},
-    {"uint16", MS_DTYPE_U16, 2},              {"uint32", MS_DTYPE_U32, 4},           {"uint64", MS_DTYPE_U64, 8},
-    {"bool", MS_DTYPE_BOOL, 1},               {"float8_e4m3fn", MS_DTYPE_F8_E4M3, 1}, {"float8_e5m2", MS_DTYPE_F8_E5M2, 1},
-    {"float8_e4m3fnuz", MS_DTYPE_F8_E4M3FNUZ, 1}, {"float8_e5m2fnuz", MS_DTYPE_F8_E5M2FNUZ, 1}, {"float8_e8m0fnu", MS_DTYPE_F8_E8M0, 1},
+    {"DoubleStorage", MS_DTYPE_F64, 8},
+    {"FloatStorage", MS_DTYPE_F32, 4},
+    {"HalfStorage", MS_DTYPE_F16, 2},
+    {"BFloat16Storage", MS_DTYPE_BF16, 2},
+    {"LongStorage", MS_DTYPE_I64, 8},
+    {"IntStorage", MS_DTYPE_I32, 4},
+    {"ShortStorage", MS_DTYPE_I16, 2},
+    {"CharStorage", MS_DTYPE_I8, 1},
+    {"ByteStorage", MS_DTYPE_U8, 1},
+    {"BoolStorage", MS_DTYPE_BOOL, 1},
+    {"ComplexFloatStorage", MS_DTYPE_C64, 8},
+    {"ComplexDoubleStorage", MS_DTYPE_UNKNOWN, 16},
+    {"QInt8Storage", MS_DTYPE_UNKNOWN, 1},
+    {"QUInt8Storage", MS_DTYPE_UNKNOWN, 1},
+    {"QInt32Storage", MS_DTYPE_UNKNOWN, 4},
+    {"QUInt4x2Storage", MS_DTYPE_UNKNOWN, 1},
+    {"QUInt2x4Storage", MS_DTYPE_UNKNOWN, 1},
+    {"float64", MS_DTYPE_F64, 8},
+    {"double", MS_DTYPE_F64, 8},
+    {"float32", MS_DTYPE_F32, 4},
+    {"float", MS_DTYPE_F32, 4},
+    {"float16", MS_DTYPE_F16, 2},
+    {"half", MS_DTYPE_F16, 2},
+    {"bfloat16", MS_DTYPE_BF16, 2},
+    {"int64", MS_DTYPE_I64, 8},
+    {"int32", MS_DTYPE_I32, 4},
+    {"int16", MS_DTYPE_I16, 2},
+    {"int8", MS_DTYPE_I8, 1},
+    {"uint8", MS_DTYPE_U8, 1},
+    {"uint16", MS_DTYPE_U16, 2},
+    {"uint32", MS_DTYPE_U32, 4},
+    {"uint64", MS_DTYPE_U64, 8},
+    {"bool", MS_DTYPE_BOOL, 1},
+    {"float8_e4m3fn", MS_DTYPE_F8_E4M3, 1},
+    {"float8_e5m2", MS_DTYPE_F8_E5M2, 1},
+    {"float8_e4m3fnuz", MS_DTYPE_F8_E4M3FNUZ, 1},
+    {"float8_e5m2fnuz", MS_DTYPE_F8_E5M2FNUZ, 1},
+    {"float8_e8m0fnu", MS_DTYPE_F8_E8M0, 1},
     {"complex64", MS_DTYPE_C64, 8},
 };
 
@@ -49,7 +74,8 @@ static bool read_storage(ms_torch_tensor *t, const ms_pickle *p, ms_pref ref, in
     t->is_untyped = ms_str_is(class_node->global.name, "UntypedStorage");
     set_type(t, class_node->global.name);
     *view_offset = 0;
-    if (view != MS_PREF_NONE && ms_pickle_node(p, view)->kind == MS_PNODE_TUPLE) ms_pickle_int(p, ms_pickle_item(p, view, 1), view_offset);
+    if (view != MS_PREF_NONE && ms_pickle_node(p, view)->kind == MS_PNODE_TUPLE)
+        ms_pickle_int(p, ms_pickle_item(p, view, 1), view_offset);
     return t->storage.text && t->n_storage >= 0;
 }
 
@@ -91,7 +117,8 @@ static bool read_rebuild(ms_torch_tensor *t, const ms_pickle *p, ms_pref args, b
 
 static bool name_is(const ms_pickle *p, ms_pref callee, const char *name) {
     const ms_pnode *const node = ms_pickle_node(p, callee);
-    return node->kind == MS_PNODE_GLOBAL && ms_str_is(node->global.name, name) && ms_str_starts_with(node->global.module, MS_STR("torch"));
+    return node->kind == MS_PNODE_GLOBAL && ms_str_is(node->global.name, name) &&
+           ms_str_starts_with(node->global.module, MS_STR("torch"));
 }
 
 /* True when the node describes a tensor; *usable false when it does so in a way that is not understood. */
@@ -106,9 +133,11 @@ static bool read_tensor(ms_torch_tensor *t, const ms_pickle *p, ms_pref ref, boo
         }
         if (args == MS_PREF_NONE) return false;
         const bool is_v3 = name_is(p, callee, "_rebuild_tensor_v3");
-        if (is_v3 || name_is(p, callee, "_rebuild_tensor_v2") || name_is(p, callee, "_rebuild_tensor") || name_is(p, callee, "_rebuild_qtensor"))
+        if (is_v3 || name_is(p, callee, "_rebuild_tensor_v2") || name_is(p, callee, "_rebuild_tensor") ||
+            name_is(p, callee, "_rebuild_qtensor"))
             return *usable = read_rebuild(t, p, args, is_v3), true;
-        if (name_is(p, callee, "_rebuild_from_type_v2") || name_is(p, callee, "_rebuild_from_type")) { /* (function, type, args, state) */
+        if (name_is(p, callee, "_rebuild_from_type_v2") ||
+            name_is(p, callee, "_rebuild_from_type")) { /* (function, type, args, state) */
             callee = ms_pickle_item(p, args, 0);
             args = ms_pickle_item(p, args, name_is(p, ms_pickle_node(p, ref)->call.callee, "_rebuild_from_type") ? 1 : 2);
             if (callee == MS_PREF_NONE) return false;
@@ -116,8 +145,9 @@ static bool read_tensor(ms_torch_tensor *t, const ms_pickle *p, ms_pref ref, boo
         }
         const bool wraps = name_is(p, callee, "_rebuild_parameter") || name_is(p, callee, "_rebuild_parameter_with_state") ||
                            name_is(p, callee, "Parameter") || name_is(p, callee, "Buffer");
-        if (!wraps) return name_is(p, callee, "_rebuild_sparse_tensor") || name_is(p, callee, "_rebuild_meta_tensor_no_storage") ||
-                           name_is(p, callee, "_rebuild_nested_tensor") || name_is(p, callee, "_rebuild_wrapper_subclass");
+        if (!wraps)
+            return name_is(p, callee, "_rebuild_sparse_tensor") || name_is(p, callee, "_rebuild_meta_tensor_no_storage") ||
+                   name_is(p, callee, "_rebuild_nested_tensor") || name_is(p, callee, "_rebuild_wrapper_subclass");
         ref = ms_pickle_item(p, args, 0);
         callee = MS_PREF_NONE;
     }
@@ -164,7 +194,9 @@ static ms_str key_text(walker *w, ms_pref key) {
     return ms_pickle_int(w->p, key, &number) ? ms_arena_printf(&w->tree->arena, "%lld", (long long)number) : MS_STR_NONE;
 }
 
-static bool is_module_part(ms_str key) { return ms_str_is(key, "_parameters") || ms_str_is(key, "_buffers") || ms_str_is(key, "_modules"); }
+static bool is_module_part(ms_str key) {
+    return ms_str_is(key, "_parameters") || ms_str_is(key, "_buffers") || ms_str_is(key, "_modules");
+}
 
 static ms_status later(walker *w, ms_pref node, ms_str path, ms_str key, bool is_state) {
     const ms_pnode_kind kind = ms_pickle_node(w->p, node)->kind;
@@ -203,9 +235,10 @@ static ms_pref state_dict_of(const ms_pickle *p, ms_pref state) {
 static ms_status note_tensor(walker *w, ms_torch_tensor t, bool usable, ms_str path) {
     t.name = path;
     if (!usable || !fits(&t))
-        return ms_broken(w->rules, w->err, usable ? "torch.tensor_outside" : "torch.tensor_unknown", path, (int64_t)t.at,
-                         usable ? "its elements lie outside its storage, or its size overflows"
-                                : "it is stored in a way that is not read here (sparse, nested, or damaged); --lenient lists the others");
+        return ms_broken(
+            w->rules, w->err, usable ? "torch.tensor_outside" : "torch.tensor_unknown", path, (int64_t)t.at,
+            usable ? "its elements lie outside its storage, or its size overflows"
+                   : "it is stored in a way that is not read here (sparse, nested, or damaged); --lenient lists the others");
     return MS_VEC_PUSH(&w->tree->tensors, t) ? MS_OK : out_of_memory(w);
 }
 
@@ -219,7 +252,8 @@ static ms_status visit_one(walker *w, visit v) {
     if (node->kind == MS_PNODE_DICT) return walk_pairs(w, node, v.path, false);
     if (node->kind != MS_PNODE_CALL) return walk_list(w, node, v.path);
     const ms_pref state = state_dict_of(w->p, node->call.state);
-    if (state != MS_PREF_NONE && !(node->items_are_pairs && node->n_items)) MS_TRY(walk_pairs(w, ms_pickle_node(w->p, state), v.path, true));
+    if (state != MS_PREF_NONE && !(node->items_are_pairs && node->n_items))
+        MS_TRY(walk_pairs(w, ms_pickle_node(w->p, state), v.path, true));
     return node->items_are_pairs ? walk_pairs(w, node, v.path, false) : walk_list(w, node, v.path);
 }
 
@@ -258,13 +292,15 @@ static bool root_is_mostly_tensors(const walker *w) {
     for (uint32_t i = 1; pairs && i < root->n_items; i += 2) {
         ms_torch_tensor t = {0};
         bool usable;
-        n_tensors += ms_pickle_node(w->p, root->items[i])->kind == MS_PNODE_CALL && read_tensor(&t, w->p, root->items[i], &usable);
+        n_tensors +=
+            ms_pickle_node(w->p, root->items[i])->kind == MS_PNODE_CALL && read_tensor(&t, w->p, root->items[i], &usable);
     }
     return pairs && n_tensors * 2 > root->n_items / 2;
 }
 
 static ms_str choose_root(const walker *w) {
-    static const char *const usual[] = {"model", "state_dict", "model_state_dict", "module", "net", "generator", "ema", "model_ema", "params", "weights"};
+    static const char *const usual[] = {"model",     "state_dict", "model_state_dict", "module", "net",
+                                        "generator", "ema",        "model_ema",        "params", "weights"};
     const ms_pnode_kind kind = ms_pickle_node(w->p, w->p->root)->kind;
     if (root_is_mostly_tensors(w)) return MS_STR("");
     if (kind == MS_PNODE_CALL && !ms_pickle_node(w->p, w->p->root)->items_are_pairs) return MS_STR(""); /* a whole module */
@@ -306,17 +342,18 @@ static ms_status keep_chosen(walker *w) {
     }
     tree->tensors.n = n;
     if (n_outside && w->rules->notes)
-        ms_notes_add(w->rules->notes, MS_NOTE_INFO, "torch.other_tensors", ms_str_of(w->rules->path), MS_STR_NONE, MS_NOTE_NO_OFFSET,
-                     "the weights are taken from '%s'; %zu tensors elsewhere (an optimiser's state, say) are left out", ms_str_shown(tree->root).text,
-                     n_outside);
+        ms_notes_add(w->rules->notes, MS_NOTE_INFO, "torch.other_tensors", ms_str_of(w->rules->path), MS_STR_NONE,
+                     MS_NOTE_NO_OFFSET,
+                     "the weights are taken from '%s'; %zu tensors elsewhere (an optimiser's state, say) are left out",
+                     ms_str_shown(tree->root).text, n_outside);
     ms_map names = {0};
     ms_status status = MS_OK;
     for (size_t i = 0; i < n && status == MS_OK; i++) {
         bool is_new = true;
         if (!ms_map_add(&names, tree->tensors.items[i].name, i, NULL, &is_new)) status = out_of_memory(w);
         else if (!is_new)
-            status = ms_broken(w->rules, w->err, "torch.duplicate", tree->tensors.items[i].name, (int64_t)tree->tensors.items[i].at,
-                               "two tensors have this name");
+            status = ms_broken(w->rules, w->err, "torch.duplicate", tree->tensors.items[i].name,
+                               (int64_t)tree->tensors.items[i].at, "two tensors have this name");
     }
     ms_map_free(&names);
     return status;
@@ -345,7 +382,8 @@ static void put_plain(ms_json_out *out, const ms_pickle *p, ms_pref ref) {
 }
 
 static bool opens(const ms_pnode *node) {
-    return node->kind == MS_PNODE_DICT || node->kind == MS_PNODE_LIST || node->kind == MS_PNODE_TUPLE || node->kind == MS_PNODE_SET;
+    return node->kind == MS_PNODE_DICT || node->kind == MS_PNODE_LIST || node->kind == MS_PNODE_TUPLE ||
+           node->kind == MS_PNODE_SET;
 }
 
 /* A value as JSON: at most MOST_JSON_DEPTH deep and MOST_JSON_BYTES long; deeper things become null. */
@@ -395,7 +433,9 @@ static ms_status collect_extras(walker *w) {
         const ms_str key = ms_pickle_text(w->p, root->items[i]);
         ms_torch_tensor t;
         bool usable;
-        if (!key.text || !ms_str_is_utf8(key, NULL) || ms_str_equal(key, w->tree->root) || ms_str_contains(key, MS_STR("optim"))) continue;
+        if (!key.text || !ms_str_is_utf8(key, NULL) || ms_str_equal(key, w->tree->root) ||
+            ms_str_contains(key, MS_STR("optim")))
+            continue;
         if (read_tensor(&t, w->p, root->items[i + 1], &usable)) continue;
         ms_buf text = {0};
         ms_json_out out = {.buf = &text};
@@ -428,38 +468,88 @@ void ms_torch_tree_free(ms_torch_tree *tree) {
 
 /* ---- what loading it would do ---- */
 
-/* Prefix of modules and names; a name of "" stands for all. torch 2.6's list for weights_only, and what code-running payloads use. */
+/* Prefix of modules and names; a name of "" stands for all. torch 2.6's list for weights_only, and what code-running payloads
+ * use. */
 static const struct {
     const char *module, *name;
     ms_pickle_danger danger;
 } judgements[] = {
-    {"collections", "OrderedDict", MS_PICKLE_KNOWN}, {"collections", "Counter", MS_PICKLE_KNOWN},
-    {"torch", "Size", MS_PICKLE_KNOWN}, {"torch", "Tensor", MS_PICKLE_KNOWN}, {"torch", "device", MS_PICKLE_KNOWN},
-    {"torch.nn.parameter", "Parameter", MS_PICKLE_KNOWN}, {"torch.nn.parameter", "Buffer", MS_PICKLE_KNOWN},
-    {"torch.serialization", "_get_layout", MS_PICKLE_KNOWN}, {"torch.storage", "UntypedStorage", MS_PICKLE_KNOWN},
-    {"torch.storage", "TypedStorage", MS_PICKLE_KNOWN}, {"torch._tensor", "_rebuild_from_type_v2", MS_PICKLE_KNOWN},
-    {"_codecs", "encode", MS_PICKLE_KNOWN}, {"builtins", "bytearray", MS_PICKLE_KNOWN}, {"builtins", "set", MS_PICKLE_KNOWN},
-    {"builtins", "complex", MS_PICKLE_KNOWN}, {"__builtin__", "bytearray", MS_PICKLE_KNOWN}, {"__builtin__", "set", MS_PICKLE_KNOWN},
-    {"builtins", "dict", MS_PICKLE_UNKNOWN}, {"builtins", "list", MS_PICKLE_UNKNOWN}, {"builtins", "tuple", MS_PICKLE_UNKNOWN},
-    {"builtins", "int", MS_PICKLE_UNKNOWN}, {"builtins", "float", MS_PICKLE_UNKNOWN}, {"builtins", "str", MS_PICKLE_UNKNOWN},
-    {"builtins", "slice", MS_PICKLE_UNKNOWN}, {"builtins", "range", MS_PICKLE_UNKNOWN}, {"builtins", "frozenset", MS_PICKLE_UNKNOWN},
-    {"builtins", "", MS_PICKLE_DANGEROUS}, {"__builtin__", "", MS_PICKLE_DANGEROUS}, {"os", "", MS_PICKLE_DANGEROUS},
-    {"posix", "", MS_PICKLE_DANGEROUS}, {"nt", "", MS_PICKLE_DANGEROUS}, {"sys", "", MS_PICKLE_DANGEROUS},
-    {"subprocess", "", MS_PICKLE_DANGEROUS}, {"socket", "", MS_PICKLE_DANGEROUS}, {"runpy", "", MS_PICKLE_DANGEROUS},
-    {"importlib", "", MS_PICKLE_DANGEROUS}, {"pickle", "", MS_PICKLE_DANGEROUS}, {"_pickle", "", MS_PICKLE_DANGEROUS},
-    {"shutil", "", MS_PICKLE_DANGEROUS}, {"pip", "", MS_PICKLE_DANGEROUS}, {"webbrowser", "", MS_PICKLE_DANGEROUS},
-    {"ctypes", "", MS_PICKLE_DANGEROUS}, {"code", "", MS_PICKLE_DANGEROUS}, {"pty", "", MS_PICKLE_DANGEROUS},
-    {"urllib", "", MS_PICKLE_DANGEROUS}, {"http", "", MS_PICKLE_DANGEROUS}, {"ftplib", "", MS_PICKLE_DANGEROUS},
-    {"requests", "", MS_PICKLE_DANGEROUS}, {"aiohttp", "", MS_PICKLE_DANGEROUS}, {"multiprocessing", "", MS_PICKLE_DANGEROUS},
-    {"asyncio", "", MS_PICKLE_DANGEROUS}, {"logging", "", MS_PICKLE_DANGEROUS}, {"timeit", "", MS_PICKLE_DANGEROUS},
-    {"cProfile", "", MS_PICKLE_DANGEROUS}, {"profile", "", MS_PICKLE_DANGEROUS}, {"pdb", "", MS_PICKLE_DANGEROUS},
-    {"bdb", "", MS_PICKLE_DANGEROUS}, {"trace", "", MS_PICKLE_DANGEROUS}, {"operator", "attrgetter", MS_PICKLE_DANGEROUS},
-    {"operator", "methodcaller", MS_PICKLE_DANGEROUS}, {"functools", "partial", MS_PICKLE_DANGEROUS},
-    {"functools", "reduce", MS_PICKLE_DANGEROUS}, {"types", "FunctionType", MS_PICKLE_DANGEROUS}, {"types", "CodeType", MS_PICKLE_DANGEROUS},
-    {"marshal", "", MS_PICKLE_DANGEROUS}, {"shelve", "", MS_PICKLE_DANGEROUS}, {"tempfile", "", MS_PICKLE_DANGEROUS},
-    {"linecache", "", MS_PICKLE_DANGEROUS}, {"io", "", MS_PICKLE_DANGEROUS}, {"_io", "", MS_PICKLE_DANGEROUS},
-    {"torch.storage", "_load_from_bytes", MS_PICKLE_DANGEROUS}, {"torch", "load", MS_PICKLE_DANGEROUS}, {"torch.hub", "", MS_PICKLE_DANGEROUS},
-    {"torch.serialization", "load", MS_PICKLE_DANGEROUS}, {"numpy.testing", "", MS_PICKLE_DANGEROUS}, {"numpy.f2py", "", MS_PICKLE_DANGEROUS},
+    {"collections", "OrderedDict", MS_PICKLE_KNOWN},
+    {"collections", "Counter", MS_PICKLE_KNOWN},
+    {"torch", "Size", MS_PICKLE_KNOWN},
+    {"torch", "Tensor", MS_PICKLE_KNOWN},
+    {"torch", "device", MS_PICKLE_KNOWN},
+    {"torch.nn.parameter", "Parameter", MS_PICKLE_KNOWN},
+    {"torch.nn.parameter", "Buffer", MS_PICKLE_KNOWN},
+    {"torch.serialization", "_get_layout", MS_PICKLE_KNOWN},
+    {"torch.storage", "UntypedStorage", MS_PICKLE_KNOWN},
+    {"torch.storage", "TypedStorage", MS_PICKLE_KNOWN},
+    {"torch._tensor", "_rebuild_from_type_v2", MS_PICKLE_KNOWN},
+    {"_codecs", "encode", MS_PICKLE_KNOWN},
+    {"builtins", "bytearray", MS_PICKLE_KNOWN},
+    {"builtins", "set", MS_PICKLE_KNOWN},
+    {"builtins", "complex", MS_PICKLE_KNOWN},
+    {"__builtin__", "bytearray", MS_PICKLE_KNOWN},
+    {"__builtin__", "set", MS_PICKLE_KNOWN},
+    {"builtins", "dict", MS_PICKLE_UNKNOWN},
+    {"builtins", "list", MS_PICKLE_UNKNOWN},
+    {"builtins", "tuple", MS_PICKLE_UNKNOWN},
+    {"builtins", "int", MS_PICKLE_UNKNOWN},
+    {"builtins", "float", MS_PICKLE_UNKNOWN},
+    {"builtins", "str", MS_PICKLE_UNKNOWN},
+    {"builtins", "slice", MS_PICKLE_UNKNOWN},
+    {"builtins", "range", MS_PICKLE_UNKNOWN},
+    {"builtins", "frozenset", MS_PICKLE_UNKNOWN},
+    {"builtins", "", MS_PICKLE_DANGEROUS},
+    {"__builtin__", "", MS_PICKLE_DANGEROUS},
+    {"os", "", MS_PICKLE_DANGEROUS},
+    {"posix", "", MS_PICKLE_DANGEROUS},
+    {"nt", "", MS_PICKLE_DANGEROUS},
+    {"sys", "", MS_PICKLE_DANGEROUS},
+    {"subprocess", "", MS_PICKLE_DANGEROUS},
+    {"socket", "", MS_PICKLE_DANGEROUS},
+    {"runpy", "", MS_PICKLE_DANGEROUS},
+    {"importlib", "", MS_PICKLE_DANGEROUS},
+    {"pickle", "", MS_PICKLE_DANGEROUS},
+    {"_pickle", "", MS_PICKLE_DANGEROUS},
+    {"shutil", "", MS_PICKLE_DANGEROUS},
+    {"pip", "", MS_PICKLE_DANGEROUS},
+    {"webbrowser", "", MS_PICKLE_DANGEROUS},
+    {"ctypes", "", MS_PICKLE_DANGEROUS},
+    {"code", "", MS_PICKLE_DANGEROUS},
+    {"pty", "", MS_PICKLE_DANGEROUS},
+    {"urllib", "", MS_PICKLE_DANGEROUS},
+    {"http", "", MS_PICKLE_DANGEROUS},
+    {"ftplib", "", MS_PICKLE_DANGEROUS},
+    {"requests", "", MS_PICKLE_DANGEROUS},
+    {"aiohttp", "", MS_PICKLE_DANGEROUS},
+    {"multiprocessing", "", MS_PICKLE_DANGEROUS},
+    {"asyncio", "", MS_PICKLE_DANGEROUS},
+    {"logging", "", MS_PICKLE_DANGEROUS},
+    {"timeit", "", MS_PICKLE_DANGEROUS},
+    {"cProfile", "", MS_PICKLE_DANGEROUS},
+    {"profile", "", MS_PICKLE_DANGEROUS},
+    {"pdb", "", MS_PICKLE_DANGEROUS},
+    {"bdb", "", MS_PICKLE_DANGEROUS},
+    {"trace", "", MS_PICKLE_DANGEROUS},
+    {"operator", "attrgetter", MS_PICKLE_DANGEROUS},
+    {"operator", "methodcaller", MS_PICKLE_DANGEROUS},
+    {"functools", "partial", MS_PICKLE_DANGEROUS},
+    {"functools", "reduce", MS_PICKLE_DANGEROUS},
+    {"types", "FunctionType", MS_PICKLE_DANGEROUS},
+    {"types", "CodeType", MS_PICKLE_DANGEROUS},
+    {"marshal", "", MS_PICKLE_DANGEROUS},
+    {"shelve", "", MS_PICKLE_DANGEROUS},
+    {"tempfile", "", MS_PICKLE_DANGEROUS},
+    {"linecache", "", MS_PICKLE_DANGEROUS},
+    {"io", "", MS_PICKLE_DANGEROUS},
+    {"_io", "", MS_PICKLE_DANGEROUS},
+    {"torch.storage", "_load_from_bytes", MS_PICKLE_DANGEROUS},
+    {"torch", "load", MS_PICKLE_DANGEROUS},
+    {"torch.hub", "", MS_PICKLE_DANGEROUS},
+    {"torch.serialization", "load", MS_PICKLE_DANGEROUS},
+    {"numpy.testing", "", MS_PICKLE_DANGEROUS},
+    {"numpy.f2py", "", MS_PICKLE_DANGEROUS},
 };
 
 /* "os" holds "os" and "os.path". */
@@ -476,7 +566,8 @@ ms_pickle_danger ms_pickle_judge(ms_str module, ms_str name) {
             if (ms_str_is(name, types[i].name)) return MS_PICKLE_KNOWN;
     for (size_t i = 0; i < sizeof judgements / sizeof judgements[0]; i++) {
         const bool same_name = judgements[i].name[0] ? ms_str_is(name, judgements[i].name) : true;
-        if (same_name && (judgements[i].name[0] ? ms_str_is(module, judgements[i].module) : is_module(module, ms_str_of(judgements[i].module))))
+        if (same_name && (judgements[i].name[0] ? ms_str_is(module, judgements[i].module)
+                                                : is_module(module, ms_str_of(judgements[i].module))))
             return judgements[i].danger;
     }
     return MS_PICKLE_UNKNOWN;
@@ -493,12 +584,14 @@ bool ms_torch_tree_judge(const ms_pickle *pickle, const ms_broken_rules *rules, 
         weights_only = false;
         bool is_new = true;
         if (!ms_map_add(&said, node->global.name, i, NULL, &is_new) || !is_new || !rules->notes) continue;
-        ms_notes_add(rules->notes, danger == MS_PICKLE_DANGEROUS ? MS_NOTE_ERROR : MS_NOTE_WARNING,
-                     danger == MS_PICKLE_DANGEROUS ? "torch.dangerous_global" : "torch.unknown_global", ms_str_of(rules->path), MS_STR_NONE,
-                     (int64_t)(pickle_at + node->at), danger == MS_PICKLE_DANGEROUS
-                         ? "loading this file would import '%s.%s', which can run code or open files; it was only read as data here"
-                         : "'%s.%s' is not in the list that torch.load(weights_only=True) takes", ms_str_shown(node->global.module).text,
-                     ms_str_shown(node->global.name).text);
+        ms_notes_add(
+            rules->notes, danger == MS_PICKLE_DANGEROUS ? MS_NOTE_ERROR : MS_NOTE_WARNING,
+            danger == MS_PICKLE_DANGEROUS ? "torch.dangerous_global" : "torch.unknown_global", ms_str_of(rules->path),
+            MS_STR_NONE, (int64_t)(pickle_at + node->at),
+            danger == MS_PICKLE_DANGEROUS
+                ? "loading this file would import '%s.%s', which can run code or open files; it was only read as data here"
+                : "'%s.%s' is not in the list that torch.load(weights_only=True) takes",
+            ms_str_shown(node->global.module).text, ms_str_shown(node->global.name).text);
     }
     ms_map_free(&said);
     return weights_only;

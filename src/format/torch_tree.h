@@ -10,9 +10,9 @@
 #include "strided.h"
 
 typedef struct ms_torch_tensor {
-    ms_str name;       /* path from the mapping of the weights, prefixes of wrappers taken off; in the tree's arena */
-    ms_str storage;    /* key of its storage */
-    ms_str type;       /* "FloatStorage", "float8_e4m3fn" */
+    ms_str name;    /* path from the mapping of the weights, prefixes of wrappers taken off; in the tree's arena */
+    ms_str storage; /* key of its storage */
+    ms_str type;    /* "FloatStorage", "float8_e4m3fn" */
     ms_dtype dtype;
     size_t item;       /* bytes of an element; 0 unknown */
     int64_t n_storage; /* elements of the storage; bytes for UntypedStorage */
@@ -20,7 +20,7 @@ typedef struct ms_torch_tensor {
     uint32_t rank;
     uint64_t offset; /* elements */
     uint64_t shape[MS_STRIDED_MAX_RANK], strides[MS_STRIDED_MAX_RANK];
-    uint32_t at;     /* byte of the pickle */
+    uint32_t at; /* byte of the pickle */
 } ms_torch_tensor;
 
 typedef struct ms_torch_extra { /* what stands beside the weights, as JSON */

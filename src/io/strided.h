@@ -13,9 +13,9 @@
 enum { MS_STRIDED_MAX_RANK = 32 };
 
 typedef struct ms_strided {
-    ms_source *base;   /* borrowed: must outlive the view */
-    uint64_t offset;   /* byte of element [0, 0, ...] */
-    size_t item;       /* bytes of an element, 1 to 16 */
+    ms_source *base; /* borrowed: must outlive the view */
+    uint64_t offset; /* byte of element [0, 0, ...] */
+    size_t item;     /* bytes of an element, 1 to 16 */
     uint32_t rank;
     uint64_t shape[MS_STRIDED_MAX_RANK];   /* the product times item fits uint64_t */
     uint64_t strides[MS_STRIDED_MAX_RANK]; /* elements */

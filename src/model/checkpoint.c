@@ -1,5 +1,6 @@
 #include "checkpoint.h"
 
+#include "embedded_config.h"
 #include "family.h"
 #include "file_set.h"
 #include "files.h"
@@ -159,8 +160,9 @@ static ms_status list_tensors(ms_checkpoint *ckpt, ms_err *err) {
 /* Config, headers, index, families: what both ways of opening share. */
 static ms_status fill(ms_checkpoint *ckpt, const ms_open_options *options, ms_err *err) {
     MS_TRY(read_config(ckpt, err));
-    MS_TRY(ms_model_config_read(&ckpt->model, ckpt->config, &ckpt->arena, &ckpt->notes, ckpt->config_path, err));
     MS_TRY(open_files(ckpt, options, err));
+    MS_TRY(ms_embedded_config_read(ckpt, err));
+    MS_TRY(ms_model_config_read(&ckpt->model, ckpt->config, &ckpt->arena, &ckpt->notes, ckpt->config_path, err));
     MS_TRY(list_tensors(ckpt, err));
     MS_TRY(ms_index_check(ckpt, err));
     return options->no_family ? MS_OK : ms_family_classify(ckpt, err);

@@ -8,6 +8,7 @@ fuzzer becomes a seed of its own, named after what was wrong. Only the standard 
 """
 import json
 import pathlib
+import pickle
 import struct
 import sys
 
@@ -153,6 +154,20 @@ def gguf():
     yield "unknown_type", gguf_file(tensors=[("a", (4,), 99, 0), ("b", (256,), 137, 32)], data=bytes(256))
     yield "version_1", gguf_file(version=1)
     yield "big_endian", gguf_file(version=0x03000000)
+
+
+@subject
+def pickle_():
+    value = {"a": [1, -2, 2**40, 2**70, 1.5, None, True], "b": ("x", b"\0\xff", {3}), "c": {"d": {1: 2}}}
+    for protocol in range(6):
+        yield f"protocol_{protocol}", pickle.dumps(value, protocol)
+    storage = b"((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x06tQK\0K\x02K\x03\x86K\x03K\x01\x86\x89ccollections\nOrderedDict\n)Rt"
+    yield "tensor", b"\x80\x02}X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n" + storage + b"Rs."
+    yield "system", b"cposix\nsystem\n(S'true'\ntR."
+    yield "build", b"(icollections\nOrderedDict\n}b."
+    yield "memo", b"]q\0h\0a."
+    yield "doubling", b"N" + b"2\x86" * 40 + b"."
+    yield "length", b"\x8d" + b"\xff" * 8
 
 
 def main():

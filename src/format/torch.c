@@ -1,0 +1,431 @@
+/*
+ * PyTorch files.
+ *
+ *   zip       a ZIP archive (zip.c) with one top folder: FOLDER/data.pkl, the pickle of the object; FOLDER/data/KEY, the bytes
+ * of storage KEY, stored and aligned; FOLDER/byteorder, "little" or "big" (absent: little). Since torch 1.6. stacked   five
+ * pickles in a row: the magic 0x1950A86A20F9469CFC6C, the protocol number 1001, the system info, the object, the sorted list of
+ * storage keys; then for each key in that order an i64 count of elements and the elements. Before 1.6.
+ *
+ * The pickle is read as data (pickle.c), the tensors in it are found by torch_tree.c. Contiguous tensors are used where they
+ * lie, transposed ones too (column_major); other strides are gathered as they are read (strided.c).
+ */
+#include "torch.h"
+
+#include "checked.h"
+#include "inflate.h"
+#include "map.h"
+#include "mem.h"
+#include "torch_tree.h"
+#include "zip.h"
+
+static const uint64_t most_pickle = UINT64_C(1) << 30, default_budget = UINT64_C(1) << 30;
+
+typedef struct storage { /* where the bytes of a storage lie */
+    ms_str key;
+    ms_source *source;
+    uint64_t offset, n_bytes;
+} storage;
+
+typedef struct torch_reader {
+    ms_reader base;
+    ms_inflate_cache *cache;     /* NULL while no member is deflated */
+    MS_VEC(ms_source *) sources; /* owned: inflated members and strided views */
+    MS_VEC(ms_stored) list;
+    MS_VEC(ms_metadata) metadata;
+} torch_reader;
+
+typedef struct opener {
+    torch_reader *reader;
+    ms_broken_rules rules;
+    uint64_t budget;
+    ms_err *err;
+    MS_VEC(storage) storages;
+    ms_map by_key;           /* storage key -> index into storages */
+    ms_scratch pickle_bytes; /* a copy */
+    size_t n_pickle;
+    uint64_t pickle_at; /* in the file, for messages */
+} opener;
+
+/* ---- tensors ---- */
+
+typedef enum order { ROW_MAJOR, COLUMN_MAJOR, STRIDED } order;
+
+static order order_of(const ms_torch_tensor *t) {
+    uint64_t expected = 1;
+    bool rows = true, columns = true;
+    for (uint32_t i = t->rank; i-- > 0;) {
+        if (t->shape[i] != 1 && t->strides[i] != expected) rows = false;
+        expected *= t->shape[i]; /* checked by torch_tree */
+    }
+    expected = 1;
+    for (uint32_t i = 0; i < t->rank; i++) {
+        if (t->shape[i] != 1 && t->strides[i] != expected) columns = false;
+        expected *= t->shape[i];
+    }
+    return rows || expected == 0 ? ROW_MAJOR : columns ? COLUMN_MAJOR : STRIDED;
+}
+
+static ms_status over_strides(opener *o, const ms_torch_tensor *t, ms_stored *out) {
+    torch_reader *const r = o->reader;
+    ms_strided view = {.base = out->source, .offset = out->offset, .item = t->item, .rank = t->rank};
+    memcpy(view.shape, t->shape, sizeof view.shape);
+    memcpy(view.strides, t->strides, sizeof view.strides);
+    if (!MS_VEC_RESERVE(&r->sources, 1)) return ms_err_memory(o->err, "a tensor");
+    MS_TRY(ms_source_over_strided(&out->source, &view, o->rules.path, o->err));
+    r->sources.items[r->sources.n++] = out->source;
+    out->offset = 0;
+    return MS_OK;
+}
+
+static ms_status place(opener *o, const ms_torch_tensor *t, ms_stored *out, bool *usable) {
+    const size_t *const at = ms_map_find(&o->by_key, t->storage);
+    uint64_t begin, end;
+    *usable = false;
+    if (!at)
+        return ms_broken(&o->rules, o->err, "torch.missing_storage", t->name, (int64_t)(o->pickle_at + t->at),
+                         "its storage '%s' is not in the file", ms_str_shown(t->storage).text);
+    const storage *const s = &o->storages.items[*at];
+    if (!ms_mul_u64(t->offset, t->item, &begin)) return MS_OK; /* torch_tree has checked it against the storage */
+    uint64_t last = t->offset; /* strides may reach further than a contiguous tensor of that size, or less far */
+    for (uint32_t i = 0; i < t->rank; i++) last += (t->shape[i] ? t->shape[i] - 1 : 0) * t->strides[i];
+    if (out->n_bytes > 0 && (!ms_mul_u64(last + 1, t->item, &end) || end > s->n_bytes))
+        return ms_broken(&o->rules, o->err, "torch.short_storage", t->name, (int64_t)(o->pickle_at + t->at),
+                         "its data end at byte %llu of storage '%s', which has %llu; the file is cut short or damaged",
+                         (unsigned long long)end, ms_str_shown(t->storage).text, (unsigned long long)s->n_bytes);
+    out->source = s->source;
+    out->offset = s->offset + begin;
+    *usable = true;
+    const order how = out->n_bytes ? order_of(t) : ROW_MAJOR;
+    out->column_major = how == COLUMN_MAJOR;
+    return how == STRIDED ? over_strides(o, t, out) : MS_OK;
+}
+
+static ms_status add_tensor(opener *o, const ms_torch_tensor *t) {
+    torch_reader *const r = o->reader;
+    uint64_t n = 1;
+    for (uint32_t i = 0; i < t->rank; i++) n *= t->shape[i];
+    uint64_t *const shape = ms_arena_alloc_array(&r->base.arena, t->rank ? t->rank : 1, sizeof *shape);
+    ms_stored out = {.name = ms_arena_copy(&r->base.arena, t->name),
+                     .dtype = t->dtype,
+                     .dtype_name = t->dtype == MS_DTYPE_UNKNOWN ? ms_arena_copy(&r->base.arena, t->type)
+                                                                : ms_str_of(ms_dtype_info_of(t->dtype)->name),
+                     .rank = t->rank,
+                     .shape = shape,
+                     .n_bytes = n * t->item};
+    if (!shape || !out.name.text || !out.dtype_name.text) return ms_err_memory(o->err, "a tensor");
+    memcpy(shape, t->shape, t->rank * sizeof *shape);
+    if (t->item == 0)
+        return ms_broken(&o->rules, o->err, "torch.unknown_dtype", t->name, (int64_t)(o->pickle_at + t->at),
+                         "elements of type '%s' have no known size", ms_str_shown(t->type).text);
+    bool usable;
+    MS_TRY(place(o, t, &out, &usable));
+    if (!usable) return MS_OK;
+    return MS_VEC_PUSH(&r->list, out) ? MS_OK : ms_err_memory(o->err, "the list of tensors");
+}
+
+/* Tensors that are the same view of the same storage. */
+static ms_status note_ties(opener *o, const ms_torch_tree *tree) {
+    ms_map seen = {0};
+    ms_arena arena = {0};
+    ms_status status = MS_OK;
+    for (size_t i = 0; i < tree->tensors.n && status == MS_OK; i++) {
+        const ms_torch_tensor *const t = &tree->tensors.items[i];
+        ms_str key = ms_arena_printf(&arena, "%.*s %llu %u", (int)t->storage.size, t->storage.text,
+                                     (unsigned long long)t->offset, t->rank);
+        for (uint32_t k = 0; k < t->rank && key.text; k++)
+            key = ms_arena_printf(&arena, "%.*s %llu/%llu", (int)key.size, key.text, (unsigned long long)t->shape[k],
+                                  (unsigned long long)t->strides[k]);
+        size_t *first;
+        bool is_new = true;
+        if (!key.text || !ms_map_add(&seen, key, i, &first, &is_new)) status = ms_err_memory(o->err, "tied tensors");
+        else if (!is_new && o->rules.notes)
+            ms_notes_add(o->rules.notes, MS_NOTE_INFO, "torch.tied", ms_str_of(o->rules.path), t->name,
+                         (int64_t)(o->pickle_at + t->at), "shares all its data with '%s'",
+                         ms_str_shown(tree->tensors.items[*first].name).text);
+    }
+    ms_map_free(&seen);
+    ms_arena_free(&arena);
+    return status;
+}
+
+static ms_status add_metadata(opener *o, ms_str key, ms_str value) {
+    torch_reader *const r = o->reader;
+    const ms_metadata entry = {.key = ms_arena_copy(&r->base.arena, key), .value = ms_arena_copy(&r->base.arena, value)};
+    return entry.key.text && entry.value.text && MS_VEC_PUSH(&r->metadata, entry) ? MS_OK
+                                                                                  : ms_err_memory(o->err, "the metadata");
+}
+
+static ms_status use_tree(opener *o, const ms_pickle *pickle, const ms_torch_tree *tree) {
+    for (size_t i = 0; i < tree->tensors.n; i++) MS_TRY(add_tensor(o, &tree->tensors.items[i]));
+    MS_TRY(note_ties(o, tree));
+    for (size_t i = 0; i < tree->extras.n; i++) MS_TRY(add_metadata(o, tree->extras.items[i].key, tree->extras.items[i].json));
+    const bool weights_only = ms_torch_tree_judge(pickle, &o->rules, o->pickle_at);
+    return add_metadata(o, MS_STR("torch.weights_only"), weights_only ? MS_STR("yes") : MS_STR("no"));
+}
+
+static ms_status use_pickle(opener *o, const ms_pickle *pickle) {
+    ms_torch_tree tree;
+    MS_TRY(ms_torch_tree_build(&tree, pickle, &o->rules, o->err));
+    const ms_status status = use_tree(o, pickle, &tree);
+    ms_torch_tree_free(&tree);
+    return status;
+}
+
+static ms_status within_path(const opener *o, ms_status status) {
+    return status == MS_OK || status == MS_ERR_MEMORY
+               ? status
+               : ms_err_within(o->err, status, "%s", ms_str_shown(ms_str_of(o->rules.path)).text);
+}
+
+static ms_status add_storage(opener *o, storage s) {
+    if (!ms_map_add(&o->by_key, s.key, o->storages.n, NULL, NULL) || !MS_VEC_PUSH(&o->storages, s))
+        return ms_err_memory(o->err, "the storages");
+    return MS_OK;
+}
+
+/* ---- zip ---- */
+
+static ms_status member_source(opener *o, const ms_zip_member *m, ms_source **source, uint64_t *offset) {
+    torch_reader *const r = o->reader;
+    *source = r->base.source, *offset = m->offset;
+    if (m->method == MS_ZIP_STORED) return MS_OK;
+    if (m->method != MS_ZIP_DEFLATED)
+        return ms_broken_beyond_use(&o->rules, o->err, MS_ERR_UNSUPPORTED, m->name, (int64_t)m->header_at,
+                                    "compression method %u; stored (0) and deflated (8) members are read", m->method);
+    if (!r->cache) MS_TRY(ms_inflate_cache_create(&r->cache, o->budget, o->err));
+    if (!MS_VEC_RESERVE(&r->sources, 1)) return ms_err_memory(o->err, "the list of members");
+    MS_TRY(
+        ms_inflate_source(source, r->cache, r->base.source, m->offset, m->n_packed, m->n_bytes, m->crc, o->rules.path, o->err));
+    r->sources.items[r->sources.n++] = *source;
+    *offset = 0;
+    return MS_OK;
+}
+
+/* Copies a small member. */
+static ms_status load_member(opener *o, const ms_zip_member *m, ms_scratch *out) {
+    ms_source *source;
+    uint64_t offset;
+    const void *bytes;
+    ms_scratch viewed = {0};
+    if (m->n_bytes > most_pickle)
+        return ms_broken_beyond_use(&o->rules, o->err, MS_ERR_UNSUPPORTED, m->name, (int64_t)m->header_at,
+                                    "%llu bytes of pickle; at most 1 GiB is read", (unsigned long long)m->n_bytes);
+    MS_TRY(member_source(o, m, &source, &offset));
+    ms_status status = ms_scratch_reserve(out, (size_t)m->n_bytes + 1) ? MS_OK : ms_err_memory(o->err, "a pickle");
+    if (status == MS_OK) status = ms_source_view(source, offset, (size_t)m->n_bytes, &viewed, &bytes, o->err);
+    if (status == MS_OK) memcpy(out->bytes, bytes, (size_t)m->n_bytes);
+    ms_scratch_free(&viewed);
+    return status;
+}
+
+static const ms_zip_member *find_pickle(const ms_zip *zip, ms_str *folder) {
+    for (size_t i = 0; i < zip->n_members; i++) {
+        const ms_str name = zip->members[i].name;
+        if (ms_str_is(name, "data.pkl")) return *folder = MS_STR(""), &zip->members[i];
+        if (!ms_str_ends_with(name, MS_STR("/data.pkl"))) continue;
+        *folder = ms_str_sub(name, 0, name.size - strlen("data.pkl"));
+        return &zip->members[i];
+    }
+    return NULL;
+}
+
+static ms_status check_byteorder(opener *o, const ms_zip *zip, ms_str folder) {
+    const ms_str name = ms_arena_printf(&o->reader->base.arena, "%.*sbyteorder", (int)folder.size, folder.text);
+    const ms_zip_member *const m = name.text ? ms_zip_find(zip, name) : NULL;
+    if (!m || m->n_bytes > 16) return MS_OK;
+    ms_scratch text = {0};
+    ms_status status = load_member(o, m, &text);
+    if (status == MS_OK && m->n_bytes >= 3 && memcmp(text.bytes, "big", 3) == 0)
+        status = ms_broken_beyond_use(&o->rules, o->err, MS_ERR_UNSUPPORTED, MS_STR_NONE, (int64_t)m->offset,
+                                      "a big-endian file; save it again on a usual machine");
+    ms_scratch_free(&text);
+    return status;
+}
+
+static ms_status list_storages(opener *o, const ms_zip *zip, ms_str folder) {
+    const ms_str data = ms_arena_printf(&o->reader->base.arena, "%.*sdata/", (int)folder.size, folder.text);
+    if (!data.text) return ms_err_memory(o->err, "the storages");
+    for (size_t i = 0; i < zip->n_members; i++) {
+        const ms_zip_member *const m = &zip->members[i];
+        if (!ms_str_starts_with(m->name, data) || m->name.size == data.size) continue;
+        storage s = {.key = ms_arena_copy(&o->reader->base.arena, ms_str_sub(m->name, data.size, m->name.size)),
+                     .n_bytes = m->n_bytes};
+        if (!s.key.text) return ms_err_memory(o->err, "the storages");
+        MS_TRY(member_source(o, m, &s.source, &s.offset));
+        MS_TRY(add_storage(o, s));
+    }
+    return MS_OK;
+}
+
+static ms_status read_zip_members(opener *o, const ms_zip *zip) {
+    ms_str folder;
+    const ms_zip_member *const m = find_pickle(zip, &folder);
+    ms_pickle pickle;
+    if (!m)
+        return ms_broken_beyond_use(&o->rules, o->err, MS_ERR_UNSUPPORTED, MS_STR_NONE, MS_NOTE_NO_OFFSET,
+                                    "a ZIP archive without data.pkl");
+    MS_TRY(check_byteorder(o, zip, folder));
+    MS_TRY(load_member(o, m, &o->pickle_bytes));
+    o->pickle_at = m->method == MS_ZIP_STORED ? m->offset : 0;
+    MS_TRY(list_storages(o, zip, folder));
+    MS_TRY(within_path(o, ms_pickle_read(&pickle, o->pickle_bytes.bytes, (size_t)m->n_bytes, 0, o->err)));
+    const ms_status status = use_pickle(o, &pickle);
+    ms_pickle_free(&pickle);
+    return status;
+}
+
+static ms_status read_zip(opener *o) {
+    ms_zip zip;
+    MS_TRY(ms_zip_open(&zip, o->reader->base.source, &o->rules, o->err));
+    const ms_status status = read_zip_members(o, &zip);
+    ms_zip_free(&zip);
+    return status;
+}
+
+/* ---- stacked pickles ---- */
+
+static const uint8_t magic[] = {0x80, 0x02, 0x8A, 0x0A, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19, 0x2E};
+
+/* The pickles are at the beginning; how long they are is known only once they are read, so the view grows until they fit. */
+static ms_status read_next(opener *o, size_t *at, ms_pickle *out) {
+    MS_TRY(ms_pickle_read(out, (const uint8_t *)o->pickle_bytes.bytes + *at, o->n_pickle - *at, 0, o->err));
+    *at += out->n_bytes;
+    return MS_OK;
+}
+
+/* Storage classes of all persistent ids, the optimiser's too: their sizes place those that follow. */
+static size_t item_of_key(const ms_pickle *p, ms_str key) {
+    static const struct {
+        const char *name;
+        size_t item;
+    } items[] = {{"DoubleStorage", 8}, {"FloatStorage", 4},  {"HalfStorage", 2},         {"BFloat16Storage", 2},
+                 {"LongStorage", 8},   {"IntStorage", 4},    {"ShortStorage", 2},        {"CharStorage", 1},
+                 {"ByteStorage", 1},   {"BoolStorage", 1},   {"ComplexFloatStorage", 8}, {"ComplexDoubleStorage", 16},
+                 {"QInt8Storage", 1},  {"QUInt8Storage", 1}, {"QInt32Storage", 4},       {"UntypedStorage", 1}};
+    for (size_t i = 0; i < p->nodes.n; i++) {
+        if (p->nodes.items[i].kind != MS_PNODE_PERSISTENT) continue;
+        const ms_pref id = p->nodes.items[i].items[0], type = ms_pickle_item(p, id, 1);
+        if (!ms_str_equal(ms_pickle_text(p, ms_pickle_item(p, id, 2)), key) || type == MS_PREF_NONE) continue;
+        if (ms_pickle_node(p, type)->kind != MS_PNODE_GLOBAL) continue;
+        for (size_t k = 0; k < sizeof items / sizeof items[0]; k++)
+            if (ms_str_is(ms_pickle_node(p, type)->global.name, items[k].name)) return items[k].item;
+    }
+    return 0;
+}
+
+static ms_status place_stacked(opener *o, const ms_pickle *object, const ms_pickle *keys, uint64_t at) {
+    const ms_pnode *const list = ms_pickle_node(keys, keys->root);
+    ms_source *const source = o->reader->base.source;
+    for (uint32_t i = 0; list->kind == MS_PNODE_LIST && i < list->n_items; i++) {
+        const ms_str key = ms_pickle_text(keys, list->items[i]);
+        const size_t item = key.text ? item_of_key(object, key) : 0;
+        ms_scratch scratch = {0};
+        const void *bytes;
+        int64_t n = 0;
+        ms_status status = ms_source_view(source, at, 8, &scratch, &bytes, o->err);
+        if (status == MS_OK) memcpy(&n, bytes, 8);
+        ms_scratch_free(&scratch);
+        MS_TRY(status);
+        storage s = {.key = ms_arena_copy(&o->reader->base.arena, key), .source = source, .offset = at + 8};
+        if (!s.key.text) return ms_err_memory(o->err, "the storages");
+        if (item == 0 || n < 0 || !ms_mul_u64((uint64_t)n, item, &s.n_bytes) ||
+            !ms_range_inside(s.offset, s.n_bytes, source->size))
+            return ms_broken(&o->rules, o->err, "torch.storage", MS_STR_NONE, (int64_t)at,
+                             "storage '%s' of %lld elements does not fit into the file; it is cut short or damaged",
+                             ms_str_shown(key).text, (long long)n);
+        MS_TRY(add_storage(o, s));
+        at = s.offset + s.n_bytes;
+    }
+    return MS_OK;
+}
+
+static ms_status read_five(opener *o, ms_pickle pickles[static 5], int *n_read) {
+    size_t at = 0, object_at = 0;
+    for (*n_read = 0; *n_read < 5; ++*n_read) {
+        if (*n_read == 3) object_at = at;
+        MS_TRY(within_path(o, read_next(o, &at, &pickles[*n_read])));
+    }
+    const ms_pref little = ms_pickle_get(&pickles[2], pickles[2].root, "little_endian");
+    int64_t is_little = 1;
+    if (ms_pickle_int(&pickles[2], little, &is_little) && !is_little)
+        return ms_broken_beyond_use(&o->rules, o->err, MS_ERR_UNSUPPORTED, MS_STR_NONE, MS_NOTE_NO_OFFSET,
+                                    "a big-endian file; save it again on a usual machine");
+    o->pickle_at = object_at;
+    MS_TRY(place_stacked(o, &pickles[3], &pickles[4], at));
+    return use_pickle(o, &pickles[3]);
+}
+
+static ms_status read_stacked(opener *o) {
+    ms_source *const source = o->reader->base.source;
+    const void *bytes;
+    ms_scratch viewed = {0};
+    o->n_pickle = (size_t)(source->size < most_pickle ? source->size : most_pickle);
+    ms_status status = ms_source_view(source, 0, o->n_pickle, &viewed, &bytes, o->err);
+    if (status != MS_OK) return status;
+    const bool mapped = source->map != NULL;
+    if (mapped) o->pickle_bytes.bytes = (void *)(uintptr_t)bytes; /* read in place: its length is not known beforehand */
+    else o->pickle_bytes = viewed;
+    ms_pickle pickles[5] = {0};
+    int n_read = 0;
+    status = read_five(o, pickles, &n_read);
+    for (int i = 0; i < n_read; i++) ms_pickle_free(&pickles[i]);
+    if (mapped) o->pickle_bytes = (ms_scratch){0};
+    return status;
+}
+
+/* ---- the file ---- */
+
+static void close_torch(ms_reader *self) {
+    torch_reader *const r = (torch_reader *)self;
+    for (size_t i = r->sources.n; i-- > 0;) ms_source_close(r->sources.items[i]);
+    MS_VEC_FREE(&r->sources);
+    MS_VEC_FREE(&r->list);
+    MS_VEC_FREE(&r->metadata);
+    ms_inflate_cache_destroy(r->cache);
+}
+
+static ms_status open_torch(ms_reader **out, ms_source *source, const ms_format *format, ms_status (*read)(opener *o),
+                            const ms_read_options *options, ms_notes *notes, ms_err *err) {
+    torch_reader *const r = ms_mem_zalloc(sizeof *r);
+    if (!r) return ms_err_memory(err, "a reader");
+    r->base = (ms_reader){.format = format, .source = source, .close_format = close_torch};
+    opener o = {.reader = r,
+                .rules = {.path = source->path, .lenient = options->lenient, .notes = notes},
+                .budget = options->inflate_budget ? options->inflate_budget : default_budget,
+                .err = err};
+    const ms_status status = read(&o);
+    ms_scratch_free(&o.pickle_bytes);
+    MS_VEC_FREE(&o.storages);
+    ms_map_free(&o.by_key);
+    if (status != MS_OK) {
+        r->base.source = NULL; /* stays with the caller */
+        ms_reader_close(&r->base);
+        return status;
+    }
+    r->base.tensors = r->list.items;
+    r->base.n_tensors = r->list.n;
+    r->base.metadata = r->metadata.items;
+    r->base.n_metadata = r->metadata.n;
+    *out = &r->base;
+    return MS_OK;
+}
+
+static ms_status open_zip(ms_reader **out, ms_source *source, const ms_read_options *options, ms_notes *notes, ms_err *err) {
+    return open_torch(out, source, &ms_torch_zip_format, read_zip, options, notes, err);
+}
+
+static ms_status open_stacked(ms_reader **out, ms_source *source, const ms_read_options *options, ms_notes *notes,
+                              ms_err *err) {
+    return open_torch(out, source, &ms_torch_legacy_format, read_stacked, options, notes, err);
+}
+
+/* torch.save writes the pickle first. */
+static bool probe_zip(const void *head, size_t n) {
+    return ms_zip_probe(head, n) && memmem(head, n < 512 ? n : 512, "data.pkl", 8) != NULL;
+}
+
+static bool probe_stacked(const void *head, size_t n) { return n >= sizeof magic && memcmp(head, magic, sizeof magic) == 0; }
+
+const ms_format ms_torch_zip_format = {.name = "torch", .extension = ".pt", .probe = probe_zip, .open = open_zip};
+const ms_format ms_torch_legacy_format = {
+    .name = "torch (stacked pickles)", .extension = ".pth", .probe = probe_stacked, .open = open_stacked};
