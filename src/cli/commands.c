@@ -4,6 +4,7 @@
 extern const ms_command ms_cmd_collect;
 extern const ms_command ms_cmd_completion;
 extern const ms_command ms_cmd_doctor;
+extern const ms_command ms_cmd_dump;
 extern const ms_command ms_cmd_help;
 extern const ms_command ms_cmd_init;
 extern const ms_command ms_cmd_inspect;
@@ -13,6 +14,7 @@ extern const ms_command ms_cmd_version;
 static const ms_command *const commands[] = {
     /* Look */
     &ms_cmd_inspect,
+    &ms_cmd_dump,
 
     /* Measure */
     &ms_cmd_init,

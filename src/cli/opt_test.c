@@ -176,7 +176,7 @@ TEST(opt_refuses_words_it_does_not_know_and_says_the_nearest) {
 }
 
 TEST(opt_help_excuses_what_is_missing) {
-    char *help[] = {"--help", NULL}, *empty[] = {NULL};
+    char word[] = "--help", *help[] = {word, NULL}, *empty[] = {NULL};
     ms_args args = {.tables = {needed, common}, .positionals = one_or_two};
     ms_err err = {0};
     CHECK_OK(ms_args_parse(&args, 1, help, &err), &err);

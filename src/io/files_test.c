@@ -213,3 +213,14 @@ TEST(the_lowest_limit_of_all_groups_counts) {
     CHECK(ms_ram_limit() > 1 << 20);
     ms_arena_free(&a);
 }
+
+/* A rename over /dev/null would be remembered by the whole machine. */
+TEST(files_writer_refuses_devices_pipes_and_folders) {
+    ms_err err;
+    char pipe[600];
+    snprintf(pipe, sizeof pipe, "%s/pipe", test_folder());
+    CHECK(mkfifo(pipe, 0600) == 0);
+    CHECK_FAILS(ms_files_write(pipe, "x", 1, MS_FILES_NO_SYNC, &err), MS_ERR_USAGE, &err, "not a regular file");
+    CHECK_FAILS(ms_files_write("/dev/full", "x", 1, MS_FILES_NO_SYNC, &err), MS_ERR_USAGE, &err, "not a regular file");
+    CHECK_FAILS(ms_files_write(test_folder(), "x", 1, MS_FILES_NO_SYNC, &err), MS_ERR_IO, &err, "directory");
+}

@@ -30,11 +30,20 @@ static ms_status open_temporary(ms_files_writer *w, size_t n_path, ms_err *err) 
     return ms_files_error(err, number, w->path, "write");
 }
 
+/* The rename would put a file in the place of a device or a pipe. */
+static ms_status refuse_special(const char *path, ms_err *err) {
+    struct stat status;
+    if (stat(path, &status) != 0 || S_ISREG(status.st_mode)) return MS_OK;
+    if (S_ISDIR(status.st_mode)) return ms_files_error(err, EISDIR, path, "write");
+    return ms_err_set(err, MS_ERR_USAGE, "%s: cannot write: not a regular file", ms_str_shown(ms_str_of(path)).text);
+}
+
 ms_status ms_files_writer_open(ms_files_writer *w, const char *path, ms_err *err) {
     const size_t n = strlen(path);
     *w = (ms_files_writer){.fd = -1};
     MS_FAIL_IF(n == 0 || path[n - 1] == '/', MS_ERR_USAGE, err, "'%s' names no file to write",
                ms_str_shown(ms_str_of(path)).text);
+    MS_TRY(refuse_special(path, err));
     w->path = ms_mem_copy_text(path, n);
     w->buffer = ms_mem_alloc(WRITE_BUFFER);
     const ms_status status = w->path && w->buffer ? open_temporary(w, n, err) : ms_err_memory(err, "writing a file");
