@@ -181,8 +181,10 @@ static void put_usage(ms_buf *out, const ms_command *command) {
 }
 
 static void put_title(ms_buf *out, const ms_command *command, const ms_help_look *look) {
-    ms_buf_printf(out, "%smoescope %s%s: %s\n\n", ms_term_style(look->color, MS_STYLE_BOLD), command->name,
-                  ms_term_style(look->color, MS_STYLE_PLAIN), command->summary);
+    ms_buf_printf(out, "%smoescope %s%s: ", ms_term_style(look->color, MS_STYLE_BOLD), command->name,
+                  ms_term_style(look->color, MS_STYLE_PLAIN));
+    wrap(out, look, ms_str_of(command->summary), (int)(strlen("moescope ") + strlen(command->name) + strlen(": ")), 4);
+    ms_buf_put_char(out, '\n');
 }
 
 /* ---- the texts ---- */
