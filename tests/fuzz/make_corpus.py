@@ -6,13 +6,17 @@
 To add a subject: one function below, marked @subject, that yields (name, bytes); and SUBJECT_fuzz.c. A finding of the
 fuzzer becomes a seed of its own, named after what was wrong. Only the standard library; each file at most a few kB.
 """
+import io
 import json
 import pathlib
 import pickle
 import struct
 import sys
+import warnings
+import zipfile
 
 SUBJECTS = {}
+warnings.simplefilter("ignore")  # zipfile, about names that occur twice
 
 
 def subject(function):
@@ -168,6 +172,150 @@ def pickle_():
     yield "memo", b"]q\0h\0a."
     yield "doubling", b"N" + b"2\x86" * 40 + b"."
     yield "length", b"\x8d" + b"\xff" * 8
+
+
+def tensor(dtype, shape, begin, end):
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+def with_length(header, data=b""):
+    text = header if isinstance(header, bytes) else json.dumps(header, separators=(",", ":")).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+@subject
+def safetensors():
+    base = {"a": tensor("U8", [2, 3], 0, 6), "b": tensor("F32", [2], 6, 14), "z": tensor("F4", [0, 5], 14, 14)}
+    data = bytes(range(14))
+    yield "sound", with_length(base, data)
+    yield "sound_metadata", with_length({"__metadata__": {"format": "pt"}} | base, data)
+    yield "sound_padded", with_length(b" \r\n\t" + json.dumps(base, indent=1).encode() + b"   ", data)
+    yield "sound_unsorted", with_length(dict(reversed(base.items())), data)
+    yield "sound_empty", with_length({})
+    yield "sound_scalar", with_length({"s": tensor("I64", [], 0, 8)}, bytes(8))
+    yield "sound_escaped", with_length(b'{"\\u0061\\n\\ud83c\\udf89":{"dtype":"F6_E2M3","shape":[4],"data_offsets":[0,3],"more":[{}]}}', b"xyz")
+    yield "all_types", with_length({f"t{i}": tensor(name, [8], i * 8, i * 8 + 8) for i, name in enumerate(
+        ("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"))} | {
+        "h": tensor("BF16", [1], 64, 66), "c": tensor("C64", [1], 66, 74), "f": tensor("F4", [2], 74, 75)}, bytes(75))
+    yield "length_small", b"\x02\0\0"
+    yield "length_large", b"\x3c\0\0\0\0\xff\xff\xff"
+    yield "length_beyond", b"\x3c" + bytes(7)
+    yield "not_utf8", with_length(b"\xff")
+    yield "not_json", with_length(b"{")
+    yield "size", with_length({"t": tensor("I32", [2, 2], 0, 4)}, bytes(4))
+    yield "overflow_elements", with_length({"t": tensor("I32", [2, 2**64 - 2], 0, 16)}, bytes(16))
+    yield "overflow_bits", with_length({"t": tensor("I32", [2, 2**63 - 1], 0, 16)}, bytes(16))
+    yield "overlap", with_length({f"t{i}": tensor("I32", [2, 2], 0, 16) for i in range(10)}, bytes(16))
+    yield "gap", with_length({"t": tensor("U8", [2], 1, 3)}, bytes(3))
+    yield "reversed", with_length({"t": tensor("U8", [2], 0, 2), "u": tensor("U8", [2], 2, 0)}, bytes(2))
+    yield "misaligned", with_length({"t": tensor("F4", [3], 0, 2)}, bytes(2))
+    yield "trailing", with_length(base, data + b"more")
+    yield "short", with_length(base, data[:-2])
+    yield "duplicate", with_length(b'{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}')
+    yield "unknown_type", with_length({"t": tensor("X9", [2], 0, 2)}, bytes(2))
+    yield "huge_offsets", with_length({"t": tensor("U8", [1], 2**64 - 2, 2**64 - 1)}, b"x")
+    yield "metadata_number", with_length({"__metadata__": {"n": 1}})
+    yield "lfs_pointer", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"
+    yield "web_page", b"<!DOCTYPE html><html></html>"
+
+
+@subject
+def index():
+    yield "sound", json.dumps({"metadata": {"total_size": 12}, "weight_map": {"a": "s-1", "b": "s-2", "c": "s-1"}}, indent=2).encode()
+    yield "size_text", b'{"weight_map":{},"metadata":{"total_size":"12"}}'
+    yield "slashes", b'{"weight_map":{"a":"sub\\\\s","b":"sub/s","c":"./s","d":"../s","e":"/s","f":"s\\u0000"}}'
+    yield "metadata_list", b'{"metadata":[1],"weight_map":{"a":"b"}}'
+    yield "metadata_large_number", b'{"metadata":{"x":1e999},"weight_map":{"a":"b"}}'
+    yield "twice", b'{"weight_map":{"a":"b"},"weight_map":{"c":"d"},"metadata":{},"metadata":null}'
+    yield "no_map", b"{}"
+    yield "map_of_numbers", b'{"weight_map":{"a":1}}'
+    yield "lfs_pointer", b"version https://git-lfs.github.com/spec/v1\n"
+
+
+def npy_file(descr, shape, data, order=False, version=1, end="\n"):
+    header = "{'descr': %s, 'fortran_order': %s, 'shape': %s, }" % (descr, order, shape) + end
+    length = struct.pack("<H" if version == 1 else "<I", len(header))
+    return b"\x93NUMPY" + bytes((version, 0)) + length + header.encode("latin-1") + data
+
+
+@subject
+def npy():
+    yield "f4", npy_file("'<f4'", "(2, 3)", bytes(24))
+    yield "f4_fortran", npy_file("'<f4'", "(2, 3)", bytes(24), True)
+    yield "f8_scalar", npy_file("'<f8'", "()", bytes(8))
+    yield "v2", npy_file("'|V2'", "(3,)", bytes(6), version=2)
+    yield "u3", npy_file("'<U3'", "(1,)", bytes(12), version=3)
+    yield "mlx", npy_file('"<i4"', "(1L, 1, )", bytes(4), end="")
+    yield "empty", npy_file("'|b1'", "(0, 5)", b"")
+    yield "time", npy_file("'<M8[ns]'", "(1,)", bytes(8))
+    yield "object", npy_file("'|O'", "(1,)", b"\x80\x02K\x01.")
+    yield "structure", npy_file("[('a', '<f4')]", "(1,)", bytes(4))
+    yield "big_endian", npy_file("'>f4'", "(1,)", bytes(4))
+    yield "trailing", npy_file("'<f4'", "(1,)", bytes(5))
+    yield "short", npy_file("'<f4'", "(2,)", bytes(5))
+    yield "overflow", npy_file("'<f4'", "(4294967296, 4294967296)", b"")
+    yield "not_a_tuple", npy_file("'<f4'", "(6)", bytes(24))
+    yield "long_header", b"\x93NUMPY\2\0\xff\xff\xff\x7f{"
+
+
+def zip_file(members, compression=zipfile.ZIP_STORED, stream=False, zip64=False, comment=b""):
+    out = io.BytesIO()
+    if stream:
+        out.seek = out.tell = lambda *_: (_ for _ in ()).throw(io.UnsupportedOperation())
+    with zipfile.ZipFile(out, "w", compression) as archive:
+        archive.comment = comment
+        for name, data in members:
+            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=zip64) as member:
+                member.write(data)
+    return out.getvalue()
+
+
+def archives():
+    arrays = [("w.npy", npy_file("'<f4'", "(2, 3)", bytes(24))), ("layers/0.b.npy", npy_file("'|V2'", "(3,)", b"abcdef", True))]
+    info = zipfile.ZipInfo
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, data in arrays + [("long.npy", npy_file("'|u1'", "(3000,)", bytes(3000)))]:
+            archive.writestr(info(name), data, zipfile.ZIP_DEFLATED)
+    yield "stored", zip_file(arrays)
+    yield "packed", packed.getvalue()
+    yield "stream", zip_file(arrays, stream=True)
+    yield "zip64", zip_file(arrays, zip64=True, comment=b"PK\5\6 inside")
+    yield "empty", zip_file([])
+    yield "other_members", zip_file([("notes.txt", b"hello"), ("folder/", b""), arrays[0]])
+    yield "torch", zip_file([("archive/data.pkl", b"\x80\x02}q\0."), ("archive/data/0", bytes(8)), ("archive/version", b"3\n")])
+    end64 = struct.pack("<IQHHIIQQQQ", 0x06064B50, 44, 45, 45, 0, 0, 2, 2, 0, 0)
+    stored = zip_file(arrays)
+    begin, size = stored.rindex(b"PK\5\6"), struct.unpack("<I", stored[-10:-6])[0]
+    end64 = end64[:40] + struct.pack("<QQ", size, begin - size)
+    yield "zip64_end", (stored[:begin] + end64 + struct.pack("<IIQI", 0x07064B50, 0, begin, 1)
+                        + b"PK\5\6" + bytes(4) + b"\xff" * 12 + bytes(2))
+    yield "duplicate", zip_file([arrays[0], arrays[0]])
+    yield "overlap", zip_overlap(arrays[0])
+    yield "climbing_name", zip_file([("../w.npy", arrays[0][1])])
+    yield "cut", stored[:-30]
+    yield "other_name", stored.replace(b"w.npy", b"x.npy", 1)
+    yield "trailing", stored + b"more"
+
+
+def zip_overlap(member):
+    """Two entries of the directory over one member."""
+    data = zip_file([member])
+    end = data.rindex(b"PK\5\6")
+    begin = data.rindex(b"PK\1\2")
+    entry = data[begin:end]
+    return (data[:begin] + entry + entry.replace(b"w.npy", b"v.npy") + b"PK\5\6" + bytes(4) + struct.pack("<HHIIH", 2, 2,
+            2 * len(entry), begin, 0))
+
+
+@subject
+def zip_():
+    yield from archives()
+
+
+@subject
+def npz():
+    yield from archives()
 
 
 def main():
