@@ -41,6 +41,10 @@ void ms_source_drop(ms_source *source, uint64_t offset, uint64_t n) {
     if (source->ops->drop && ms_range_inside(offset, n, source->size)) source->ops->drop(source, offset, n);
 }
 
+ms_status ms_source_unchanged(ms_source *source, ms_err *err) {
+    return source->ops->unchanged ? source->ops->unchanged(source, err) : MS_OK;
+}
+
 void ms_source_close(ms_source *source) {
     if (source) source->ops->close(source);
 }
@@ -86,6 +90,7 @@ typedef struct mapped_source {
     ms_source base;
     char *path;          /* owned */
     ms_guard_map *watch; /* NULL for an empty file, which has no mapping */
+    struct stat opened;  /* what the file was then */
 } mapped_source;
 
 static ms_status mapped_view(ms_source *self, uint64_t offset, size_t n, ms_scratch *scratch, const void **out, ms_err *err) {
@@ -119,6 +124,20 @@ static void mapped_drop(ms_source *self, uint64_t offset, uint64_t n) {
     close(fd);
 }
 
+static ms_status mapped_unchanged(ms_source *self, ms_err *err) {
+    const mapped_source *const mapped = (const mapped_source *)self;
+    const struct stat *const then = &mapped->opened;
+    struct stat now;
+    if (stat(mapped->path, &now) != 0 || now.st_dev != then->st_dev || now.st_ino != then->st_ino) return MS_OK; /* replaced */
+    const bool same = now.st_size == then->st_size && now.st_mtim.tv_sec == then->st_mtim.tv_sec &&
+                      now.st_mtim.tv_nsec == then->st_mtim.tv_nsec;
+    MS_FAIL_IF(!same, MS_ERR_IO, err,
+               "%s: the file was written to while it was being read (%lld bytes then, %lld now), so what was read may be a "
+               "mixture; make sure that nothing writes to it and run again",
+               ms_str_shown(ms_str_of(mapped->path)).text, (long long)then->st_size, (long long)now.st_size);
+    return MS_OK;
+}
+
 static void mapped_close(ms_source *self) {
     mapped_source *const mapped = (mapped_source *)self;
     ms_guard_forget(mapped->watch);
@@ -127,13 +146,17 @@ static void mapped_close(ms_source *self) {
     ms_mem_free(mapped);
 }
 
-static const ms_source_ops mapped_ops = {
-    .view = mapped_view, .will_need = mapped_will_need, .drop = mapped_drop, .close = mapped_close};
+static const ms_source_ops mapped_ops = {.view = mapped_view,
+                                         .will_need = mapped_will_need,
+                                         .drop = mapped_drop,
+                                         .unchanged = mapped_unchanged,
+                                         .close = mapped_close};
 
 static ms_status map_file(mapped_source *mapped, int fd, ms_err *err) {
     const char *const path = mapped->path;
     struct stat info;
     if (fstat(fd, &info) != 0) return ms_files_error(err, errno, path, "look at the file");
+    mapped->opened = info;
     MS_FAIL_IF(S_ISDIR(info.st_mode), MS_ERR_IO, err, "%s: is a folder, not a file", ms_str_shown(ms_str_of(path)).text);
     MS_FAIL_IF(!S_ISREG(info.st_mode), MS_ERR_IO, err,
                "%s: is no regular file (a pipe, a socket or a device); copy its content to a file first",

@@ -32,6 +32,7 @@ typedef struct ms_source_ops { /* for those who write another kind of source */
     ms_status (*view)(ms_source *self, uint64_t offset, size_t n, ms_scratch *scratch, const void **out, ms_err *err);
     void (*will_need)(ms_source *self, uint64_t offset, uint64_t n); /* hint; may be NULL */
     void (*drop)(ms_source *self, uint64_t offset, uint64_t n);      /* hint; may be NULL */
+    ms_status (*unchanged)(ms_source *self, ms_err *err);            /* may be NULL: it cannot change */
     void (*close)(ms_source *self);
 } ms_source_ops;
 
@@ -54,6 +55,10 @@ ms_status ms_source_view(ms_source *source, uint64_t offset, size_t n, ms_scratc
 /* Hints: the range will be read soon (MADV_WILLNEED in steps of 1 MiB), or never again (MADV_DONTNEED and fadvise). */
 void ms_source_will_need(ms_source *source, uint64_t offset, uint64_t n);
 void ms_source_drop(ms_source *source, uint64_t offset, uint64_t n);
+
+/* MS_ERR_IO when the file was written to since it was opened (another size or time of change), so that what was read may be a
+ * mixture; a file that another one took the place of is still the old one here, and fine. For the end of a long run. */
+ms_status ms_source_unchanged(ms_source *source, ms_err *err);
 
 /* NULL-safe. */
 void ms_source_close(ms_source *source);

@@ -137,6 +137,30 @@ TEST(a_file_that_shrinks_is_an_error_that_names_it) {
     ms_source_close(source);
 }
 
+TEST(a_file_that_is_written_to_has_changed_one_that_is_replaced_has_not) {
+    ms_err err;
+    ms_source *source;
+    const char *const path = paged_file();
+    CHECK_OK(ms_source_open_file(&source, path, &err), &err);
+    CHECK_OK(ms_source_unchanged(source, &err), &err);
+    CHECK_OK(ms_files_write(path, "another", 7, MS_FILES_NO_SYNC, &err), &err); /* renamed over it */
+    CHECK_OK(ms_source_unchanged(source, &err), &err);
+    CHECK_EQ_I64(((const char *)source->map)[PAGE], 2);
+    ms_source_close(source);
+
+    CHECK_OK(ms_source_open_file(&source, path, &err), &err);
+    CHECK(truncate(path, 8) == 0);
+    CHECK_FAILS(ms_source_unchanged(source, &err), MS_ERR_IO, &err, "7 bytes then, 8 now");
+    ms_source_close(source);
+    CHECK_OK(ms_source_open_file(&source, path, &err), &err);
+    CHECK(utimensat(AT_FDCWD, path, (const struct timespec[2]){{1, 0}, {1, 0}}, 0) == 0);
+    CHECK_FAILS(ms_source_unchanged(source, &err), MS_ERR_IO, &err, "written to while it was being read");
+    ms_source_close(source);
+    CHECK_OK(ms_source_over_memory(&source, "x", 1, "x", &err), &err);
+    CHECK_OK(ms_source_unchanged(source, &err), &err);
+    ms_source_close(source);
+}
+
 typedef struct shrinking {
     ms_source *source;
     atomic_int n_started;
