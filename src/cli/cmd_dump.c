@@ -31,7 +31,7 @@ static ms_status write_array(sink *s, ms_dump *dump, ms_err *err) {
     const atomic_bool *const cancel = ms_interrupt_cancel();
     ms_progress_begin(&s->cli->progress, "dump", dump->n_bytes);
     while (status == MS_OK && ms_dump_more(dump)) {
-        const void *bytes;
+        const void *bytes = NULL;
         size_t n = 0;
         if (atomic_load(cancel)) status = ms_err_set(err, MS_ERR_INTERRUPTED, "interrupted; no file was written");
         if (status == MS_OK) status = ms_dump_next(dump, &bytes, &n, err);
@@ -44,8 +44,8 @@ static ms_status write_array(sink *s, ms_dump *dump, ms_err *err) {
 
 /* A slip of the completion must not cost a model: only a .npy file, or an empty one, is written over. */
 static ms_status refuse_other_files(const char *path, ms_err *err) {
-    static const char magic[6] = "\x93NUMPY";
-    char head[sizeof magic];
+    static const char magic[] = "\x93NUMPY";
+    char head[sizeof magic - 1];
     FILE *const file = ms_files_is_regular(path) ? fopen(path, "rb") : NULL;
     if (!file) return MS_OK; /* not there, or the writer says what is wrong with it */
     const size_t n = fread(head, 1, sizeof head, file);

@@ -172,7 +172,7 @@ static ms_status set_raw_shape(ms_dump *d, ms_dtype dtype, uint32_t rank, const 
     if (known != MS_ERR_UNSUPPORTED) return ms_err_memory(err, "a header");
     const bool column_major = d->column_major;
     d->column_major = false;
-    uint64_t row_bytes;
+    uint64_t row_bytes = 0;
     const bool by_rows = rank > 0 && !column_major && ms_dtype_n_bytes(dtype, shape[rank - 1], &row_bytes);
     if (!by_rows) return set_shape(d, MS_DTYPE_U8, 1, &n_bytes, err);
     uint64_t *const in_bytes = ms_arena_alloc_array(&d->arena, rank, sizeof *in_bytes);

@@ -30,7 +30,11 @@ static ms_status parse(ms_args *args, const char *line, ms_err *err) {
     static char *argv[32];
     int argc = 0;
     snprintf(text, sizeof text, "%s", line);
-    for (char *word = strtok(text, " "); word && argc < 31; word = strtok(NULL, " ")) argv[argc++] = word;
+    for (char *at = text; *at && argc < 31;) {
+        argv[argc++] = at;
+        at += strcspn(at, " ");
+        if (*at) *at++ = 0;
+    }
     argv[argc] = NULL;
     *args = (ms_args){.tables = {own, common}, .positionals = one_or_two};
     return ms_args_parse(args, argc, argv, err);
