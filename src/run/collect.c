@@ -6,6 +6,7 @@
 #include "collect_impl.h"
 #include "files.h"
 #include "mem.h"
+#include "model_summary.h"
 #include "meta_stage.h"
 #include "run_path.h"
 
@@ -233,6 +234,7 @@ static ms_status run_stages(ms_collect_state *c, ms_err *err) {
     MS_TRY(read_metadata(c, err));
     MS_TRY(make_plan(c, err));
     MS_TRY(ms_collect_tensors(c, err));
+    MS_TRY(ms_model_summary_write(c->ckpt, c->run_dir, err));
     MS_TRY(scan(c, err));
     MS_TRY(ms_collect_write_tables(c, err));
     c->summary->seconds = ms_collect_seconds(c);

@@ -320,7 +320,7 @@ static void put_names(page *p) {
     if (d->index_report && !any) put(p, "<p>Index, headers and files agree: nothing is missing, nothing is extra.</p>\n");
     if (d->unmatched && ms_table_n_rows(d->unmatched) > 0) {
         static const char *const columns[] = {"tensor_name", "dtype", "reason"};
-        put(p, "<h3>Tensors that look like experts' but were not analysed</h3>\n");
+        put(p, "<h3>Tensors beside the experts that were not analysed</h3>\n");
         put_text_table(p, d->unmatched, columns, 3, 50, "data/unmatched_tensors");
     }
     if (d->naming && ms_table_n_rows(d->naming) > 0) {

@@ -270,6 +270,21 @@ static ms_status collect_deltas(ms_report_data *d, ms_err *err) {
     return MS_OK;
 }
 
+/* Unmatched tensors whose reason names what they are (a router, a gate, scales, biases) are no riddle. */
+static size_t count_unexplained(const ms_table *unmatched) {
+    static const char *const explained[] = {"shared_expert_gate", "router", "router_aux", "expert_bias",
+                                            "quantization_companion"};
+    const int64_t column = unmatched ? ms_table_find(unmatched, "reason") : -1;
+    size_t n = 0;
+    for (size_t row = 0; column >= 0 && row < ms_table_n_rows(unmatched); row++) {
+        bool is_known = false;
+        for (size_t k = 0; k < sizeof explained / sizeof explained[0]; k++)
+            is_known |= ms_str_is(text_cell(unmatched, row, column), explained[k]);
+        n += !is_known;
+    }
+    return n;
+}
+
 static ms_status load(ms_report_data *d, ms_err *err) {
     MS_TRY(load_json(&d->manifest, d, "manifest.json", err));
     MS_TRY(load_json(&d->health, d, "logs/run_health.json", err));
@@ -290,6 +305,7 @@ static ms_status load(ms_report_data *d, ms_err *err) {
     MS_TRY(load_table(&d->unmatched, d, "data/unmatched_tensors", err));
     MS_TRY(load_table(&d->warnings, d, "logs/warnings", err));
     MS_TRY(load_table(&d->naming, d, "logs/proj_canonicalization_report", err));
+    d->n_unexplained = count_unexplained(d->unmatched);
     MS_TRY(collect_identity(d, err));
     MS_TRY(collect_quant(d, err));
     return collect_deltas(d, err);

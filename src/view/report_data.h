@@ -58,6 +58,7 @@ typedef struct ms_report_data {
     size_t n_schemes;
     ms_report_delta *deltas;
     size_t n_deltas;
+    size_t n_unexplained; /* of the unmatched tensors, those for which no one knows a use */
 } ms_report_data;
 
 ms_status ms_report_data_load(ms_report_data *out, const char *run_folder, ms_err *err);

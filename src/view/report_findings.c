@@ -125,7 +125,7 @@ static void say_index(sentences *s) {
 }
 
 static void say_unmatched(sentences *s) {
-    const size_t n = s->d->unmatched ? ms_table_n_rows(s->d->unmatched) : 0;
+    const size_t n = s->d->n_unexplained;
     if (n == 0) return;
     begin(s, true, "names");
     ms_html_plural(s->html, (int64_t)n, "tensor looks like an expert's but was not taken for a weight matrix",
