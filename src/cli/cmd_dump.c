@@ -1,4 +1,5 @@
 /* moescope dump: a tensor or an expert's matrix as a .npy file, decoded or as stored. */
+#include <math.h>
 #include <stdio.h>
 
 #include "cli.h"
@@ -152,13 +153,13 @@ static const ms_opt options[] = {
      .letter = 'e',
      .kind = MS_OPT_INT,
      .value = "E",
-     .max = INT32_MAX,
+     .max = INFINITY,
      .help = "only this expert's matrix [out, in]; experts are counted from 0"},
     {.name = "layer",
      .letter = 'l',
      .kind = MS_OPT_INT,
      .value = "L",
-     .max = INT32_MAX,
+     .max = INFINITY,
      .help = "a layer, instead of a tensor's name"},
     {.name = "proj",
      .letter = 'p',
@@ -179,9 +180,7 @@ static const ms_example examples[] = {
     {"dump model lm_head.weight -o head.npy", "a tensor, decoded to f32"},
     {"dump model --layer 3 --proj gate --expert 7 -o gate.npy", "an expert's matrix [out, in], however the model stores it"},
     {"dump model --layer 3 --proj down -o down.npy", "all experts of a layer as one array [expert, out, in]"},
-    {"dump model model.norm.weight -o - | python3 -c 'import numpy, sys, io; "
-     "print(numpy.load(io.BytesIO(sys.stdin.buffer.read())))'",
-     "into another program"},
+    {"dump model model.norm.weight -o - | sha256sum", "to standard output"},
     {"dump model model.norm.weight --raw -o norm.npy", "the stored type"},
     {0},
 };
@@ -190,7 +189,8 @@ const ms_command ms_cmd_dump = {
     .name = "dump",
     .section = "Look",
     .summary = "any tensor or expert matrix as a .npy file",
-    .description = "Quantised weights are decoded with their scales, whatever the scheme; values are f32. With --expert, "
+    .description = "Quantised weights are decoded with their scales, where the scheme has a decoder (else the exit code is 4); "
+                   "values are f32. With --expert, "
                    "--proj or --layer "
                    "the matrices of experts are cut out of whatever tensor holds them (fused, stacked, transposed, "
                    "interleaved) and written "

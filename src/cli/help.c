@@ -105,7 +105,7 @@ void ms_help_facts(ms_buf *out, const ms_opt *opt) {
     if (opt->max > opt->min && !isinf(opt->max) && !isinf(opt->min)) {
         snprintf(text, sizeof text, "%.15g to %.15g", opt->min, opt->max);
         fact(out, &any, "", text);
-    } else if (opt->max > opt->min && !isinf(opt->min)) {
+    } else if (opt->max > opt->min && !isinf(opt->min) && opt->min != 0) {
         snprintf(text, sizeof text, "%.15g", opt->min);
         fact(out, &any, "at least ", text);
     }

@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 typedef struct ms_progress {
-    bool enabled; /* set before begin: stderr is a terminal and --quiet was not given */
+    atomic_bool enabled; /* set before begin: stderr is a terminal and --quiet was not given */
     bool unicode, color;
     int columns;
     char label[48];
