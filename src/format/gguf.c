@@ -20,6 +20,7 @@
  */
 #include "gguf.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "broken.h"
@@ -75,6 +76,8 @@ typedef struct parser {
     uint32_t version;
     uint64_t alignment;
     ms_map keys, names;
+    uint64_t *begins; /* [n_begins] owned */
+    size_t n_begins;
 } parser;
 
 static ms_status damaged(parser *p, ms_str tensor, size_t at, const char *message) {
@@ -375,19 +378,41 @@ static ms_status read_header(parser *p) {
 
 static uint64_t padded(const parser *p, uint64_t n) { return n % p->alignment ? n + (p->alignment - n % p->alignment) : n; }
 
-/* The bytes of a tensor whose type has no known size: up to the next tensor that begins after it, or to the end. */
-static uint64_t size_until_next(const parser *p, size_t i, uint64_t n_data) {
-    uint64_t next = n_data;
-    const ms_stored *const items = p->reader->list.items;
-    for (size_t k = 0; k < p->reader->list.n; k++)
-        if (items[k].offset > items[i].offset && items[k].offset < next) next = items[k].offset;
-    return next > items[i].offset ? next - items[i].offset : 0;
+static int compare_u64(const void *a, const void *b) {
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
 }
 
-static ms_status place_tensor(parser *p, ms_stored *t, size_t i, uint64_t data, uint64_t *expected, bool *usable) {
+/* Where all tensors begin, sorted: what size_until_next searches. Only made when a type has no known size. */
+static ms_status sort_begins(parser *p) {
+    const size_t n = p->reader->list.n;
+    bool wanted = false;
+    for (size_t i = 0; i < n && !wanted; i++) wanted = p->reader->list.items[i].dtype == MS_DTYPE_UNKNOWN;
+    if (!wanted) return MS_OK;
+    p->begins = ms_mem_alloc_array(n, sizeof *p->begins);
+    if (!p->begins) return ms_err_memory(p->err, "the places of the tensors");
+    for (size_t i = 0; i < n; i++) p->begins[i] = p->reader->list.items[i].offset;
+    qsort(p->begins, n, sizeof *p->begins, compare_u64);
+    p->n_begins = n;
+    return MS_OK;
+}
+
+/* The bytes of a tensor whose type has no known size: up to the next tensor that begins after it, or to the end. */
+static uint64_t size_until_next(const parser *p, uint64_t begin, uint64_t n_data) {
+    size_t low = 0, high = p->n_begins; /* the first place above `begin` */
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (p->begins[middle] > begin) high = middle;
+        else low = middle + 1;
+    }
+    const uint64_t next = low < p->n_begins && p->begins[low] < n_data ? p->begins[low] : n_data;
+    return next > begin ? next - begin : 0;
+}
+
+static ms_status place_tensor(parser *p, ms_stored *t, uint64_t data, uint64_t *expected, bool *usable) {
     const uint64_t n_data = p->n_file > data ? p->n_file - data : 0;
     *usable = true;
-    if (t->dtype == MS_DTYPE_UNKNOWN) t->n_bytes = size_until_next(p, i, n_data);
+    if (t->dtype == MS_DTYPE_UNKNOWN) t->n_bytes = size_until_next(p, t->offset, n_data);
     if (t->offset % p->alignment != 0 || t->offset != *expected)
         MS_TRY(ms_broken(
             &p->rules, p->err, "gguf.offset", t->name, (int64_t)data,
@@ -405,6 +430,7 @@ static ms_status place_tensor(parser *p, ms_stored *t, size_t i, uint64_t data, 
     }
     *expected = padded(p, t->offset + t->n_bytes);
     t->offset += data;
+    if (t->offset > p->n_file) t->offset = p->n_file; /* no bytes, and the padding in front of them is missing */
     return MS_OK;
 }
 
@@ -414,10 +440,11 @@ static ms_status place_tensors(parser *p) {
     r->base.header_bytes = data;
     uint64_t expected = 0;
     size_t n_kept = 0;
+    MS_TRY(sort_begins(p));
     for (size_t i = 0; i < r->list.n; i++) {
         ms_stored t = r->list.items[i];
         bool usable;
-        MS_TRY(place_tensor(p, &t, i, data, &expected, &usable));
+        MS_TRY(place_tensor(p, &t, data, &expected, &usable));
         if (usable) r->list.items[n_kept++] = t;
     }
     r->list.n = n_kept;
@@ -454,6 +481,7 @@ static ms_status attempt(gguf_reader *r, size_t n_view, const ms_broken_rules *r
     if (status == MS_OK) status = place_tensors(&p);
     ms_map_free(&p.keys);
     ms_map_free(&p.names);
+    ms_mem_free(p.begins);
     *starved = p.starved;
     return status;
 }

@@ -158,6 +158,7 @@ def gguf():
     yield "unknown_type", gguf_file(tensors=[("a", (4,), 99, 0), ("b", (256,), 137, 32)], data=bytes(256))
     yield "version_1", gguf_file(version=1)
     yield "big_endian", gguf_file(version=0x03000000)
+    yield "no_bytes_behind_no_padding", b"GGUF" + struct.pack("<IQQQIIQ", 3, 1, 0, 0, 0, 0xea00, 0) + b"\0"
 
 
 @subject
