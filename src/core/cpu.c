@@ -11,6 +11,7 @@
 
 static pthread_once_t asked = PTHREAD_ONCE_INIT;
 static ms_isa best_isa, chosen_isa;
+static bool has_vbmi2; /* and may use it: no lower set was asked for */
 
 static const char *const names[MS_ISA_COUNT] = {"scalar", "avx2", "avx512"};
 
@@ -25,6 +26,11 @@ static bool has_avx512(void) {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
+
+static bool leaf7(unsigned sub, int reg, unsigned bit) {
+    unsigned r[4] = {0};
+    return __get_cpuid_count(7, sub, &r[0], &r[1], &r[2], &r[3]) && (r[reg] >> bit & 1);
+}
 #endif
 
 static void ask(void) {
@@ -36,6 +42,9 @@ static void ask(void) {
     const char *const wanted = getenv("MOESCOPE_ISA");
     for (int i = 0; wanted && i < MS_ISA_COUNT; i++)
         if (strcmp(wanted, names[i]) == 0 && i < (int)best_isa) chosen_isa = (ms_isa)i;
+#if defined(__x86_64__)
+    has_vbmi2 = chosen_isa == MS_ISA_AVX512 && leaf7(0, 2, 6);
+#endif
 }
 
 ms_isa ms_cpu_isa(void) {
@@ -46,6 +55,11 @@ ms_isa ms_cpu_isa(void) {
 ms_isa ms_cpu_best_isa(void) {
     pthread_once(&asked, ask);
     return best_isa;
+}
+
+bool ms_cpu_has_avx512_vbmi2(void) {
+    pthread_once(&asked, ask);
+    return has_vbmi2;
 }
 
 const char *ms_isa_name(ms_isa isa) { return isa < MS_ISA_COUNT ? names[isa] : "unknown"; }
@@ -65,15 +79,9 @@ void ms_cpu_model(char text[static 64]) {
 }
 
 #if defined(__x86_64__)
-static bool leaf7(unsigned sub, int reg, unsigned bit) {
-    unsigned r[4] = {0};
-    return __get_cpuid_count(7, sub, &r[0], &r[1], &r[2], &r[3]) && (r[reg] >> bit & 1);
-}
-bool ms_cpu_has_avx512_vbmi2(void) { return ms_cpu_best_isa() == MS_ISA_AVX512 && leaf7(0, 2, 6); }
 bool ms_cpu_has_avx512_bf16(void) { return ms_cpu_best_isa() == MS_ISA_AVX512 && leaf7(1, 0, 5); }
 bool ms_cpu_has_amx_bf16(void) { return ms_cpu_best_isa() == MS_ISA_AVX512 && leaf7(0, 3, 22); }
 #else
-bool ms_cpu_has_avx512_vbmi2(void) { return false; }
 bool ms_cpu_has_avx512_bf16(void) { return false; }
 bool ms_cpu_has_amx_bf16(void) { return false; }
 #endif

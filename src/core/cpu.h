@@ -29,7 +29,7 @@ const char *ms_isa_name(ms_isa isa);
 /* "AMD EPYC ..." from the processor itself. text: [64]. */
 void ms_cpu_model(char text[static 64]);
 
-bool ms_cpu_has_avx512_vbmi2(void);
+bool ms_cpu_has_avx512_vbmi2(void); /* false when MOESCOPE_ISA asks for less than avx512 */
 bool ms_cpu_has_avx512_bf16(void);
 bool ms_cpu_has_amx_bf16(void);
 

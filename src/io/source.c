@@ -103,11 +103,19 @@ static ms_status mapped_view(ms_source *self, uint64_t offset, size_t n, ms_scra
 
 static uint64_t page_size(void) { return (uint64_t)sysconf(_SC_PAGESIZE); }
 
+static bool is_resident(const mapped_source *mapped, uint64_t at) {
+    unsigned char resident = 0;
+    return mincore((char *)mapped->base.map + at, 1, &resident) == 0 && (resident & 1);
+}
+
+/* A step whose both ends are in memory is passed over: the advice would visit every page of it. */
 static void mapped_will_need(ms_source *self, uint64_t offset, uint64_t n) {
-    const uint64_t end = offset + n;
-    for (uint64_t at = offset / page_size() * page_size(); at < end; at += READ_AHEAD_STEP) {
-        const uint64_t left = end - at;
-        madvise((char *)self->map + at, left < READ_AHEAD_STEP ? left : READ_AHEAD_STEP, MADV_WILLNEED);
+    const uint64_t page = page_size(), end = offset + n;
+    for (uint64_t at = offset / page * page; at < end; at += READ_AHEAD_STEP) {
+        const uint64_t length = end - at < READ_AHEAD_STEP ? end - at : READ_AHEAD_STEP;
+        const mapped_source *const mapped = (const mapped_source *)self;
+        if (is_resident(mapped, at) && is_resident(mapped, (at + length - 1) / page * page)) continue;
+        madvise((char *)self->map + at, length, MADV_WILLNEED);
     }
 }
 

@@ -1,6 +1,7 @@
 #include "feed.h"
 
 #include "decode.h"
+#include "half.h"
 #include "mem.h"
 
 enum {
@@ -15,6 +16,14 @@ static ms_status need_buffers(ms_feed *feed, ms_err *err) {
     return feed->panel && feed->f32 && feed->positions ? MS_OK : ms_err_memory(err, "reading a matrix");
 }
 
+/* A matrix that lies in memory as it is: no copies, no bounds to ask for again. */
+static ms_status see_all(ms_feed *feed, ms_err *err) {
+    const void *bytes;
+    MS_TRY(ms_matrix_stored_rows(feed->ckpt, feed->matrix, 0, feed->matrix->rows, &feed->scratch, &bytes, err));
+    if ((uintptr_t)bytes % (feed->dtype == MS_DTYPE_F32 ? 4 : 2) == 0) feed->all = bytes;
+    return MS_OK;
+}
+
 ms_status ms_feed_open(ms_feed *feed, const ms_checkpoint *ckpt, const ms_matrix *matrix, ms_err *err) {
     MS_TRY(need_buffers(feed, err));
     const ms_tensor *const tensor = &ckpt->tensors[matrix->tensor];
@@ -26,6 +35,7 @@ ms_status ms_feed_open(ms_feed *feed, const ms_checkpoint *ckpt, const ms_matrix
     feed->n = matrix->rows * matrix->cols;
     feed->bytes = NULL;
     feed->base = feed->n_held = 0;
+    feed->all = NULL;
     feed->kind = MS_FEED_ROWS;
     if (feed->n == 0) return MS_OK;
     const ms_dtype_info *const info = ms_dtype_info_of(feed->stored);
@@ -35,6 +45,7 @@ ms_status ms_feed_open(ms_feed *feed, const ms_checkpoint *ckpt, const ms_matrix
         if (bytes) feed->kind = MS_FEED_STORED;
     }
     if (feed->kind != MS_FEED_STORED) feed->dtype = MS_DTYPE_F32;
+    else if (feed->dtype == feed->stored && tensor->stored->source->map) MS_TRY(see_all(feed, err));
     if (feed->kind == MS_FEED_ROWS && matrix->cols > LONGEST_ROW) feed->kind = MS_FEED_GATHER;
     return MS_OK;
 }
@@ -80,6 +91,10 @@ static ms_status stored_panel(ms_feed *feed, uint64_t at, size_t n, const void *
 }
 
 ms_status ms_feed_panel(ms_feed *feed, uint64_t first, size_t n, const void **w, ms_err *err) {
+    if (feed->all) {
+        *w = (const uint8_t *)feed->all + first * (feed->dtype == MS_DTYPE_F32 ? 4 : 2);
+        return MS_OK;
+    }
     const bool at_hand = first >= feed->base && first + n <= feed->base + feed->n_held;
     if (!at_hand && feed->kind != MS_FEED_GATHER) MS_TRY(hold(feed, first, n, err));
     if (feed->kind == MS_FEED_STORED) return stored_panel(feed, first - feed->base, n, w, err);
@@ -95,6 +110,32 @@ ms_status ms_feed_panel(ms_feed *feed, uint64_t first, size_t n, const void **w,
 ms_status ms_feed_as_f32(ms_feed *feed, const void *w, size_t n, const float **f32, ms_err *err) {
     *f32 = feed->dtype == MS_DTYPE_F32 ? w : feed->f32;
     return feed->dtype == MS_DTYPE_F32 ? MS_OK : ms_decode_f32(feed->dtype, w, 0, n, feed->f32, err);
+}
+
+void ms_feed_keys(const ms_feed *feed, const float *w, size_t n, uint32_t *out) {
+    for (size_t i = 0; i < n; i++) {
+        if (feed->dtype == MS_DTYPE_F16) out[i] = ms_f16_from_f32(w[i]) & 0x7FFFu;
+        else if (feed->dtype == MS_DTYPE_BF16) out[i] = ms_f32_bits(w[i]) >> 16 & 0x7FFFu;
+        else out[i] = ms_f32_bits(w[i]) & 0x7FFFFFFFu;
+    }
+}
+
+ms_status ms_feed_gather_keys(ms_feed *feed, const int64_t *positions, size_t n, uint32_t *out, ms_err *err) {
+    if (!feed->all) {
+        for (size_t at = 0; at < n; at += MS_PANEL_MAX) {
+            const size_t n_part = n - at < MS_PANEL_MAX ? n - at : MS_PANEL_MAX;
+            MS_TRY(ms_feed_gather(feed, positions + at, n_part, feed->f32, err));
+            ms_feed_keys(feed, feed->f32, n_part, out + at);
+        }
+        return MS_OK;
+    }
+    const uint16_t *const narrow = feed->all;
+    const uint32_t *const wide = feed->all;
+    if (feed->dtype == MS_DTYPE_F32)
+        for (size_t i = 0; i < n; i++) out[i] = wide[positions[i]] & 0x7FFFFFFFu;
+    else
+        for (size_t i = 0; i < n; i++) out[i] = narrow[positions[i]] & 0x7FFFu;
+    return MS_OK;
 }
 
 ms_status ms_feed_gather(ms_feed *feed, const int64_t *positions, size_t n, float *out, ms_err *err) {

@@ -31,6 +31,7 @@ typedef struct ms_feed {
 
     uint64_t base, n_held; /* elements that are at hand: whole rows */
     const void *bytes;     /* STORED: theirs */
+    const void *all;       /* STORED, in memory, aligned, dtype as stored: the elements of the whole matrix; else NULL */
     float *rows;           /* owned; [rows_room]; ROWS: theirs, decoded */
     size_t rows_room;
     void *panel;        /* owned; [MS_PANEL_MAX] of up to 4 bytes */
@@ -49,6 +50,10 @@ ms_status ms_feed_as_f32(ms_feed *feed, const void *w, size_t n, const float **f
 
 /* out[i] = element positions[i], as f32; ascending positions are fastest. */
 ms_status ms_feed_gather(ms_feed *feed, const int64_t *positions, size_t n, float *out, ms_err *err);
+/* The same, as bits without the sign, of feed->dtype. */
+ms_status ms_feed_gather_keys(ms_feed *feed, const int64_t *positions, size_t n, uint32_t *out, ms_err *err);
+/* out[i] = the bits without the sign of w[i], n values that feed->dtype holds. out may be w. */
+void ms_feed_keys(const ms_feed *feed, const float *w, size_t n, uint32_t *out);
 
 void ms_feed_free(ms_feed *feed);
 

@@ -44,8 +44,6 @@ typedef struct ms_lens_keys { /* |w| as an integer: the bits without the sign, i
 } ms_lens_keys;
 ms_lens_keys ms_lens_keys_of(ms_dtype dtype);
 double ms_lens_key_value(const ms_lens_keys *keys, uint32_t key);
-/* w: a number that the type holds. */
-uint32_t ms_lens_key_of(const ms_lens_keys *keys, float w);
 
 typedef struct ms_lens_matrix { /* the matrix at hand */
     const ms_scan_options *options;

@@ -10,7 +10,7 @@
 #include "lens.h"
 #include "select.h"
 
-enum { PILOT_MIN = 2048, PILOT_MAX = 1 << 14 };
+enum { PILOT_MIN = 2048, PILOT_MAX = 1 << 14, LIMIT = 0x7F800000 };
 
 typedef struct groups {
     uint64_t size; /* G; 0: no groups in this matrix */
@@ -85,23 +85,11 @@ static void open_add(open_group *g, float max, double sum, uint64_t n, uint64_t 
 static void open_end(const groups *s, open_group *g, uint32_t *ratios, size_t *n, float *largest) {
     const double mean = g->n_finite == s->size ? g->sum * s->one_over_size : g->sum / (double)g->n_finite;
     const float ratio = g->max / (float)(mean + s->eps);
-    if (g->n_finite > 0 && ratio <= 3e38f) {
+    if (g->n_finite > 0 && ms_f32_bits(ratio) < LIMIT) {
         ratios[(*n)++] = ms_f32_bits(ratio);
         if (ratio > *largest) *largest = ratio;
     }
     *g = (open_group){0};
-}
-
-/* Groups that are whole blocks, none of them open, all elements finite. */
-static size_t ratios_of_blocks(const groups *s, const ms_panel_facts *f, size_t n_groups, uint32_t *ratios, float *largest) {
-    const size_t n_blocks = (size_t)s->size / MS_PANEL_BLOCK;
-    size_t n = 0;
-    for (size_t g = 0; g < n_groups; g++) {
-        open_group whole = {.n_seen = s->size, .n_finite = s->size};
-        for (size_t b = g * n_blocks; b < (g + 1) * n_blocks; b++) open_add(&whole, f->block_max[b], f->block_sum[b], 0, 0);
-        open_end(s, &whole, ratios, &n, largest);
-    }
-    return n;
 }
 
 static size_t ratios_by_block(const groups *s, open_group *open, const ms_lens_panel *panel, uint32_t *ratios, float *largest) {
@@ -111,6 +99,16 @@ static size_t ratios_by_block(const groups *s, open_group *open, const ms_lens_p
         if (open->n_seen == s->size) open_end(s, open, ratios, &n, largest);
     }
     return n;
+}
+
+/* The common case: groups that are whole blocks, none of them open, everything finite. False when it is not that. */
+static bool ratios_at_once(const groups *s, part *p, const ms_lens_panel *panel, uint32_t *ratios, size_t *n) {
+    if (p->open.n_seen > 0 || panel->n % s->size != 0 || panel->facts->n_nan || panel->facts->n_inf) return false;
+    *n = panel->n / s->size;
+    const uint32_t largest = ms_panel_ratios(panel->facts, s->size / MS_PANEL_BLOCK, *n, s->eps, ratios);
+    if (largest >= LIMIT) return false;
+    if (ms_f32_from_bits(largest) > p->largest) p->largest = ms_f32_from_bits(largest);
+    return true;
 }
 
 static size_t ratios_by_element(const groups *s, open_group *open, const float *w, size_t n_w, uint32_t *ratios,
@@ -176,7 +174,8 @@ static ms_status begin(void *state, size_t index, const ms_lens_matrix *matrix, 
     s->eps = matrix->options->eps;
     const uint64_t n_groups = matrix->n / s->size;
     const ms_select_options options = {.key_bits = 31,
-                                       .limit = 0x7F800000,
+                                       .limit = LIMIT,
+                                       .unsigned_keys = true,
                                        .n = n_groups,
                                        .percent = {matrix->options->group_outlier_percentile},
                                        .n_percent = 1};
@@ -192,11 +191,8 @@ static ms_status add(void *state, void *part_, void *feeder_, const ms_lens_matr
     size_t n;
     (void)matrix;
     if (s->size == 0) return MS_OK;
-    const ms_panel_facts *const facts = panel->facts;
-    const bool plain = in_blocks(s->size) && p->open.n_seen == 0 && panel->n % s->size == 0 && !facts->n_nan && !facts->n_inf;
-    if (plain) n = ratios_of_blocks(s, facts, panel->n / s->size, f->ratios, &p->largest);
-    else if (in_blocks(s->size)) n = ratios_by_block(s, &p->open, panel, f->ratios, &p->largest);
-    else n = ratios_by_element(s, &p->open, panel->f32, panel->n, f->ratios, &p->largest);
+    if (!in_blocks(s->size)) n = ratios_by_element(s, &p->open, panel->f32, panel->n, f->ratios, &p->largest);
+    else if (!ratios_at_once(s, p, panel, f->ratios, &n)) n = ratios_by_block(s, &p->open, panel, f->ratios, &p->largest);
     return ms_select_feed(&s->select, &f->select, f->ratios, n, err);
 }
 

@@ -21,7 +21,11 @@ double ms_lens_null(void) {
     return d;
 }
 
-bool ms_lens_is_null(double value) { return memcmp(&value, &null_bits, sizeof value) == 0; }
+bool ms_lens_is_null(double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits == null_bits;
+}
 
 double ms_lens_key_value(const ms_lens_keys *keys, uint32_t key) {
     if (keys->dtype == MS_DTYPE_F16) return (double)ms_f32_from_f16((uint16_t)key);
@@ -33,10 +37,4 @@ ms_lens_keys ms_lens_keys_of(ms_dtype dtype) {
     if (dtype == MS_DTYPE_BF16) return (ms_lens_keys){dtype, 15, 0x7F80};
     if (dtype == MS_DTYPE_F16) return (ms_lens_keys){dtype, 15, 0x7C00};
     return (ms_lens_keys){MS_DTYPE_F32, 31, 0x7F800000};
-}
-
-uint32_t ms_lens_key_of(const ms_lens_keys *keys, float w) {
-    if (keys->dtype == MS_DTYPE_F16) return ms_f16_from_f32(w) & 0x7FFFu;
-    if (keys->dtype == MS_DTYPE_BF16) return ms_f32_bits(w) >> 16 & 0x7FFFu;
-    return ms_f32_bits(w) & 0x7FFFFFFFu;
 }

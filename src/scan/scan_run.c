@@ -30,9 +30,8 @@ typedef struct job { /* one matrix under way */
 typedef struct worker {
     ms_feed feed;
     uint8_t *feeders; /* owned */
-    float *values;    /* owned; [values_room]: a gathered sample */
-    size_t values_room;
-    uint32_t *spare; /* owned; [values_room] */
+    uint32_t *spare;  /* owned; [spare_room], to sort samples */
+    size_t spare_room;
     ms_panel_facts facts;
 } worker;
 
@@ -83,24 +82,22 @@ static ms_status need_sample_room(job *j, worker *w, size_t n, ms_err *err) {
         j->keys = ms_mem_alloc_array(n, sizeof *j->keys);
         j->keys_room = j->keys ? n : 0;
     }
-    if (w->values_room < n || !w->values) {
-        ms_mem_free(w->values);
+    if (w->spare_room < n || !w->spare) {
         ms_mem_free(w->spare);
-        w->values = ms_mem_alloc_array(n, sizeof *w->values);
         w->spare = ms_mem_alloc_array(n, sizeof *w->spare);
-        w->values_room = w->values && w->spare ? n : 0;
+        w->spare_room = w->spare ? n : 0;
     }
-    return j->keys && w->values && w->spare ? MS_OK : ms_err_memory(err, "a sample");
+    return j->keys && w->spare ? MS_OK : ms_err_memory(err, "a sample");
 }
 
-static ms_status read_all(ms_feed *feed, float *out, size_t n, ms_err *err) {
+static ms_status read_all(ms_feed *feed, uint32_t *keys, size_t n, ms_err *err) {
     for (size_t at = 0; at < n; at += MS_PANEL_MAX) {
         const size_t n_panel = n - at < MS_PANEL_MAX ? n - at : MS_PANEL_MAX;
         const void *w;
         const float *f32;
         MS_TRY(ms_feed_panel(feed, at, n_panel, &w, err));
         MS_TRY(ms_feed_as_f32(feed, w, n_panel, &f32, err));
-        memcpy(out + at, f32, n_panel * sizeof *out);
+        ms_feed_keys(feed, f32, n_panel, keys + at);
     }
     return MS_OK;
 }
@@ -110,12 +107,12 @@ static ms_status take_sample(run *r, job *j, worker *w, ms_err *err) {
     const size_t n = j->sample->n_positions;
     j->matrix.sample_is_all = n == j->cut.n;
     MS_TRY(need_sample_room(j, w, n, err));
-    if (j->sample->positions) MS_TRY(ms_feed_gather(&w->feed, j->sample->positions, n, w->values, err));
-    else MS_TRY(read_all(&w->feed, w->values, n, err));
+    if (j->sample->positions) MS_TRY(ms_feed_gather_keys(&w->feed, j->sample->positions, n, j->keys, err));
+    else MS_TRY(read_all(&w->feed, j->keys, n, err));
     size_t n_keys = 0;
     for (size_t i = 0; i < n; i++) {
-        j->keys[n_keys] = ms_lens_key_of(&j->matrix.keys, w->values[i]);
-        n_keys += j->keys[n_keys] < j->matrix.keys.limit;
+        j->keys[n_keys] = j->keys[i];
+        n_keys += j->keys[i] < j->matrix.keys.limit;
     }
     ms_select_sort(j->keys, w->spare, n_keys);
     j->matrix.sample = j->keys;
@@ -366,7 +363,6 @@ static void close_worker(run *r, worker *w) {
     }
     ms_feed_free(&w->feed);
     ms_mem_free(w->feeders);
-    ms_mem_free(w->values);
     ms_mem_free(w->spare);
 }
 

@@ -5,7 +5,7 @@
 
 #include "mem.h"
 
-enum { DIGIT = 15, BINS = 1 << DIGIT, HIGH_BINS = 1 << 16, FEEDER_ROOM = 1 << 14, SMALL = 1024, PILOT = 256 };
+enum { DIGIT = 15, BINS = 1 << DIGIT, HIGH_BINS = 1 << 16, FEEDER_ROOM = 1 << 14, SMALL = 1024, PILOT = 512 };
 
 /* ---- small tools ---- */
 
@@ -22,22 +22,25 @@ double ms_select_between(double low, double high, double fraction) {
     return fraction < 0.5 ? low + (high - low) * fraction : high - (high - low) * (1 - fraction);
 }
 
-/* Radix sort, three digits of eleven bits; digits that are alike in all keys are skipped. */
+/* Radix sort; digits of 8 bits for few keys, of 11 bits for many; a digit that is alike in all keys is skipped. */
 void ms_select_sort(uint32_t *keys, uint32_t *spare, size_t n) {
-    static const int shifts[] = {0, 11, 22};
-    uint32_t count[3][2048] = {0};
-    for (size_t i = 0; i < n; i++)
-        for (int d = 0; d < 3; d++) count[d][keys[i] >> shifts[d] & 2047]++;
+    const int bits = n <= 2 * SMALL ? 8 : 11, n_digits = bits == 8 ? 4 : 3;
+    const uint32_t mask = (1u << bits) - 1;
+    uint32_t count[3 * 2048]; /* [n_digits, mask + 1] */
     uint32_t *from = keys, *to = spare;
-    for (int d = 0; d < 3; d++) {
-        uint32_t *const c = count[d];
-        if (n == 0 || c[from[0] >> shifts[d] & 2047] == n) continue;
-        for (uint32_t b = 0, sum = 0; b < 2048; b++) {
+    if (n < 2) return;
+    memset(count, 0, (size_t)n_digits * (mask + 1) * sizeof *count);
+    for (size_t i = 0; i < n; i++)
+        for (int d = 0; d < n_digits; d++) count[(uint32_t)d * (mask + 1) + (keys[i] >> d * bits & mask)]++;
+    for (int d = 0; d < n_digits; d++) {
+        uint32_t *const c = count + (uint32_t)d * (mask + 1);
+        if (c[from[0] >> d * bits & mask] == n) continue;
+        for (uint32_t b = 0, sum = 0; b <= mask; b++) {
             const uint32_t here = c[b];
             c[b] = sum;
             sum += here;
         }
-        for (size_t i = 0; i < n; i++) to[c[from[i] >> shifts[d] & 2047]++] = from[i];
+        for (size_t i = 0; i < n; i++) to[c[from[i] >> d * bits & mask]++] = from[i];
         uint32_t *const t = from;
         from = to;
         to = t;
@@ -68,25 +71,31 @@ static uint32_t key_by_digits(const uint32_t *keys, size_t n, uint64_t rank) {
     return found;
 }
 
-/* The keys of ranks low and high (low or low + 1) among keys: [n], unsorted. Narrows by pilot samples into spare: [n / 2 +
- * SMALL + MS_BRACKET_SLACK]. */
+/* A sorted sample of keys: [n], one from each of equal stretches, not at even distances: rows have a period. */
+static void take_pilot(uint32_t pilot[static PILOT], const uint32_t *keys, size_t n) {
+    uint32_t spare[PILOT];
+    const uint64_t stretch = n / PILOT;
+    for (uint64_t i = 0; i < PILOT; i++) pilot[i] = keys[i * stretch + ((i + 1) * 0x9E3779B9u % 0x100000000u * stretch >> 32)];
+    ms_select_sort(pilot, spare, PILOT);
+}
+
+/* The keys of ranks low and high (low or low + 1) among keys: [n], unsorted. Narrows by pilot samples into spare: [n +
+ * MS_BRACKET_SLACK]. UINT32_MAX: that led nowhere. */
 static void keys_of_ranks(const uint32_t *keys, size_t n, uint64_t low, uint64_t high, uint32_t *spare, uint32_t out[2]) {
-    uint32_t pilot[SMALL], scratch[SMALL];
+    uint32_t pilot[PILOT], scratch[SMALL];
     while (n > SMALL) {
-        for (size_t i = 0; i < PILOT; i++) pilot[i] = keys[i * (n / PILOT)];
-        ms_select_sort(pilot, scratch, PILOT);
-        const int64_t at = (int64_t)(low * PILOT / n), margin = PILOT / 10;
-        const uint32_t lo = at > margin ? pilot[at - margin] : 0;
-        const uint32_t hi = at + margin < PILOT ? pilot[at + margin] + 1 : UINT32_MAX;
-        const uint64_t n_low = count_below(keys, n, lo), n_inside = count_below(keys, n, hi) - n_low;
+        take_pilot(pilot, keys, n);
+        const double p = (double)low / (double)n, margin = 4 * sqrt(PILOT * p * (1 - p)) + 2;
+        const int64_t from = (int64_t)(p * PILOT - margin), to = (int64_t)(p * PILOT + margin) + 1;
+        const ms_bracket inside = {from > 0 ? pilot[from] : 0, to < PILOT ? pilot[to] + 1 : 0x80000000u, UINT32_MAX};
+        uint64_t n_low = 0;
+        /* into spare also from spare: what is kept never overtakes what is read */
+        const size_t n_inside = ms_bracket_u32(keys, n, &inside, &n_low, spare);
         if (low < n_low || high >= n_low + n_inside || n_inside > n / 2) {
-            out[0] = key_by_digits(keys, n, low);
-            out[1] = high == low ? out[0] : key_by_digits(keys, n, high);
+            out[0] = out[1] = UINT32_MAX;
             return;
         }
-        const ms_bracket inside = {lo, hi, UINT32_MAX};
-        uint64_t ignored = 0;
-        n = ms_bracket_u32(keys, n, &inside, &ignored, spare); /* also in place: what is kept never overtakes what is read */
+        n = n_inside;
         keys = spare;
         low -= n_low;
         high -= n_low;
@@ -95,6 +104,14 @@ static void keys_of_ranks(const uint32_t *keys, size_t n, uint64_t low, uint64_t
     ms_select_sort(spare, scratch, n);
     out[0] = spare[low];
     out[1] = spare[high];
+}
+
+/* The same, with a slow way for keys that hardly differ. */
+static void keys_of_kept(const ms_select *select, uint64_t low, uint64_t high, uint32_t out[2]) {
+    keys_of_ranks(select->kept, select->n_kept, low, high, select->spare, out);
+    if (out[0] != UINT32_MAX) return;
+    out[0] = key_by_digits(select->kept, select->n_kept, low);
+    out[1] = high == low ? out[0] : key_by_digits(select->kept, select->n_kept, high);
 }
 
 /* ---- one stream ---- */
@@ -106,9 +123,11 @@ static ms_status need_bins(ms_select *select, size_t n, ms_err *err) {
         ms_mem_free(select->bins);
         select->bins = ms_mem_alloc_array(n, sizeof *select->bins);
         select->n_bins = select->bins ? n : 0;
+        select->bins_are_clear = false;
         if (!select->bins) return ms_err_memory(err, "counting weights");
     }
-    memset(select->bins, 0, n * sizeof *select->bins);
+    if (!select->bins_are_clear) memset(select->bins, 0, n * sizeof *select->bins);
+    select->bins_are_clear = false;
     return MS_OK;
 }
 
@@ -118,7 +137,7 @@ static ms_status need_room(ms_select *select, ms_err *err) {
     ms_mem_free(select->kept);
     ms_mem_free(select->spare);
     select->kept = ms_mem_alloc_array(room + MS_BRACKET_SLACK, sizeof *select->kept);
-    select->spare = ms_mem_alloc_array(room / 2 + SMALL + MS_BRACKET_SLACK, sizeof *select->spare);
+    select->spare = ms_mem_alloc_array(room + MS_BRACKET_SLACK, sizeof *select->spare);
     select->room = room;
     return select->kept && select->spare ? MS_OK : ms_err_memory(err, "keeping weights near a percentile");
 }
@@ -131,6 +150,7 @@ ms_status ms_select_begin(ms_select *select, const ms_select_options *options, m
     select->pass = select->n_prefix = 0;
     select->n_below = select->n_kept = select->n_fed = select->n_numbers = 0;
     select->overflow = false;
+    select->keeps_all = options->unsigned_keys;
     memset(select->low, 0, sizeof select->low);
     memset(select->high, 0, sizeof select->high);
     memset(select->fraction, 0, sizeof select->fraction);
@@ -146,6 +166,7 @@ static int64_t place_in_sample(double percent, size_t n, int direction) {
 
 void ms_select_aim(ms_select *select, const uint32_t *sample, size_t n_sample) {
     ms_bracket *const b = &select->bracket;
+    select->keeps_all = false;
     if (n_sample == 0 || select->options.n_percent == 0) return;
     const double *const percent = select->options.percent;
     const int64_t lo = place_in_sample(percent[0], n_sample, -1), hi = place_in_sample(percent[0], n_sample, 1);
@@ -191,13 +212,15 @@ ms_status ms_select_feed(ms_select *select, ms_select_feeder *feeder, const void
     feeder->n_fed += n;
     if (is_narrow(select)) {
         uint16_t *const kept = feeder->kept;
+        uint32_t *const bins = feeder->bins;
         const size_t n_kept = ms_bracket_u16(patterns, n, &select->bracket, &feeder->n_below, kept);
-        for (size_t i = 0; i < n_kept; i++) feeder->bins[kept[i]]++;
+        for (size_t i = 0; i < n_kept; i++) bins[kept[i]]++;
         feeder->n_kept += n_kept;
         return MS_OK;
     }
     uint32_t *const kept = (uint32_t *)feeder->kept + feeder->n_kept;
-    feeder->n_kept += ms_bracket_u32(patterns, n, &select->bracket, &feeder->n_below, kept);
+    if (select->keeps_all) memcpy(kept, patterns, n * sizeof *kept);
+    feeder->n_kept += select->keeps_all ? n : ms_bracket_u32(patterns, n, &select->bracket, &feeder->n_below, kept);
     return feeder->n_kept > FEEDER_ROOM ? ms_select_flush(select, feeder, err) : MS_OK;
 }
 
@@ -260,6 +283,14 @@ static uint32_t key_in_bins(const uint64_t *bins, uint32_t begin, uint64_t rank)
     return key;
 }
 
+/* Clears bins from begin on until they have given up `left` keys: a small part of all of them. */
+static void clear_bins(uint64_t *bins, uint32_t begin, uint64_t left) {
+    for (uint32_t b = begin; left > 0; b++) {
+        left -= bins[b];
+        bins[b] = 0;
+    }
+}
+
 static uint64_t sum_of(const uint64_t *bins, uint32_t begin, uint32_t end) {
     uint64_t sum = 0;
     for (uint32_t b = begin; b < end; b++) sum += bins[b];
@@ -273,7 +304,7 @@ static layout layout_of(ms_select *select) {
     uint64_t n_numbers_kept;
     if (is_narrow(select)) {
         l.n_mid = sum_of(select->bins, b->lo, b->hi);
-        n_numbers_kept = l.n_mid + sum_of(select->bins, b->tail, limit);
+        n_numbers_kept = select->n_kept - sum_of(select->bins, limit, BINS);
     } else {
         l.n_mid = count_below(select->kept, select->n_kept, b->hi);
         n_numbers_kept = count_below(select->kept, select->n_kept, limit);
@@ -288,8 +319,7 @@ static layout layout_of(ms_select *select) {
 static bool finish_from_kept(ms_select *select) {
     if (select->overflow) return false;
     const layout l = layout_of(select);
-    if (select->n_numbers == 0) return true;
-    for (int i = 0; i < select->options.n_percent; i++) {
+    for (int i = 0; i < select->options.n_percent && select->n_numbers > 0; i++) {
         uint64_t low, high;
         uint32_t keys[2];
         ms_select_place(select->options.percent[i], select->n_numbers, &low, &high, &select->fraction[i]);
@@ -300,10 +330,15 @@ static bool finish_from_kept(ms_select *select) {
             keys[0] = key_in_bins(select->bins, select->bracket.lo, low);
             keys[1] = key_in_bins(select->bins, select->bracket.lo, high);
         } else {
-            keys_of_ranks(select->kept, select->n_kept, low, high, select->spare, keys);
+            keys_of_kept(select, low, high, keys);
         }
         select->low[i] = keys[0];
         select->high[i] = keys[1];
+    }
+    if (is_narrow(select)) {
+        clear_bins(select->bins, select->bracket.lo, l.n_mid);
+        clear_bins(select->bins, select->bracket.tail, select->n_kept - l.n_mid);
+        select->bins_are_clear = true;
     }
     return true;
 }

@@ -31,12 +31,13 @@
 enum {
     MS_SELECT_MAX = 4,        /* quantiles */
     MS_SELECT_RUN = 4096,     /* keys a call */
-    MS_SELECT_ROOM = 1 << 19, /* 31-bit keys that are kept at most */
+    MS_SELECT_ROOM = 1 << 18, /* 31-bit keys that are kept at most */
 };
 
 typedef struct ms_select_options {
     int key_bits;                  /* 15: uint16_t patterns, 31: uint32_t patterns; the sign bit above is ignored */
     uint32_t limit;                /* the first key that is no number */
+    bool unsigned_keys;            /* the sign bit is clear in all of them */
     uint64_t n;                    /* keys that will be fed at most */
     double percent[MS_SELECT_MAX]; /* 0 .. 100, ascending */
     int n_percent;
@@ -52,16 +53,18 @@ typedef struct ms_select_feeder { /* one thread's; zeroed before first use; betw
 typedef struct ms_select {
     ms_select_options options;
     ms_bracket bracket;
+    bool keeps_all;
     int pass; /* 0: bracket and tail are kept; 1: counts by high digit; 2: counts by low digit */
     bool has_lock;
     pthread_mutex_t lock; /* guards what follows, up to the results */
     uint64_t n_below, n_kept, n_fed;
     uint32_t *kept;  /* owned; [room + MS_BRACKET_SLACK]; 31-bit keys, in any order */
-    uint32_t *spare; /* owned; [room / 2 + some] */
+    uint32_t *spare; /* owned; as large */
     size_t room;
     bool overflow;
     uint64_t *bins; /* owned; [n_bins] */
     size_t n_bins;
+    bool bins_are_clear;                /* all of them, between two streams */
     uint32_t prefix[2 * MS_SELECT_MAX]; /* pass 2: the high digits to look into, ascending */
     uint64_t before[2 * MS_SELECT_MAX]; /* keys with a smaller high digit */
     int n_prefix;

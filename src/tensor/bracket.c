@@ -28,6 +28,9 @@ const ms_bracket_kernels *ms_bracket_kernels_of(ms_isa isa) {
         [MS_ISA_AVX512] = &ms_bracket_avx512,
 #endif
     };
+#if defined(__x86_64__)
+    if (isa == MS_ISA_AVX512 && ms_cpu_has_avx512_vbmi2()) return &ms_bracket_avx512_vbmi2;
+#endif
     return kernels[isa];
 }
 

@@ -35,6 +35,7 @@ typedef struct ms_bracket_kernels {
 } ms_bracket_kernels;
 
 extern const ms_bracket_kernels ms_bracket_scalar, ms_bracket_avx2, ms_bracket_avx512;
+extern const ms_bracket_kernels ms_bracket_avx512_vbmi2; /* compresses 16-bit lanes at once */
 const ms_bracket_kernels *ms_bracket_kernels_of(ms_isa isa);
 
 #endif

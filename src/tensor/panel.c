@@ -125,3 +125,25 @@ void ms_panel_measure_on(ms_isa isa, ms_panel_facts *out, ms_dtype dtype, const 
 void ms_panel_measure(ms_panel_facts *out, ms_dtype dtype, const void *w, size_t n) {
     ms_panel_measure_on(ms_cpu_isa(), out, dtype, w, n);
 }
+
+uint32_t ms_panel_ratios_on(ms_isa isa, const ms_panel_facts *facts, size_t n_join, size_t n_runs, double eps,
+                            uint32_t *ratios) {
+    const double one_over_size = 1 / (double)(n_join * MS_PANEL_BLOCK);
+    if (n_join == 1) return kernels[isa]->ratios(facts->block_max, facts->block_sum, n_runs, one_over_size, eps, ratios);
+    float max[MS_PANEL_BLOCKS];
+    double sum[MS_PANEL_BLOCKS];
+    if (n_join == 2) kernels[isa]->join_pairs(facts->block_max, facts->block_sum, n_runs, max, sum);
+    for (size_t r = 0; n_join > 2 && r < n_runs; r++) {
+        max[r] = 0;
+        sum[r] = 0;
+        for (size_t b = r * n_join; b < (r + 1) * n_join; b++) {
+            max[r] = facts->block_max[b] > max[r] ? facts->block_max[b] : max[r];
+            sum[r] += facts->block_sum[b];
+        }
+    }
+    return kernels[isa]->ratios(max, sum, n_runs, one_over_size, eps, ratios);
+}
+
+uint32_t ms_panel_ratios(const ms_panel_facts *facts, size_t n_join, size_t n_runs, double eps, uint32_t *ratios) {
+    return ms_panel_ratios_on(ms_cpu_isa(), facts, n_join, n_runs, eps, ratios);
+}

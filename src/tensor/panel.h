@@ -33,6 +33,13 @@ typedef struct ms_panel_facts {
 void ms_panel_measure(ms_panel_facts *out, ms_dtype dtype, const void *w, size_t n);
 void ms_panel_measure_on(ms_isa isa, ms_panel_facts *out, ms_dtype dtype, const void *w, size_t n); /* for tests */
 
+/* For every run of n_join blocks (whose elements must all be finite): max |w| / (mean |w| + eps), as the bits of an f32: mean +
+ * eps in f64, rounded once, the quotient in f32. n_runs * n_join blocks; ratios: [n_runs]. Returns the largest, as bits: from
+ * 0x7F800000 on some ratio is no number. */
+uint32_t ms_panel_ratios(const ms_panel_facts *facts, size_t n_join, size_t n_runs, double eps, uint32_t *ratios);
+uint32_t ms_panel_ratios_on(ms_isa isa, const ms_panel_facts *facts, size_t n_join, size_t n_runs, double eps,
+                            uint32_t *ratios);
+
 /* True when ms_panel_measure takes it; other types are decoded to f32 first. */
 static inline bool ms_panel_takes(ms_dtype dtype) {
     return dtype == MS_DTYPE_BF16 || dtype == MS_DTYPE_F16 || dtype == MS_DTYPE_F32;
@@ -48,8 +55,17 @@ enum { MS_PANEL_STEP = 8 * MS_PANEL_BLOCK }; /* kernels take whole steps of 8 bl
  * block_max then holds an Inf or NaN. */
 typedef void ms_panel_kernel(ms_panel_facts *out, const void *w, size_t n_steps, uint32_t *most, uint32_t *least);
 
+/* max, sum: [n] of one run each; see ms_panel_ratios. */
+typedef uint32_t ms_panel_ratio_kernel(const float *max, const double *sum, size_t n, double one_over_size, double eps,
+                                       uint32_t *ratios);
+
+/* Pairs of blocks: the larger maximum, the sum of sums. max, sum: [2 n]; out: [n] each. */
+typedef void ms_panel_join_kernel(const float *max, const double *sum, size_t n, float *out_max, double *out_sum);
+
 typedef struct ms_panel_kernels {
     ms_panel_kernel *bf16, *f16, *f32;
+    ms_panel_ratio_kernel *ratios;
+    ms_panel_join_kernel *join_pairs;
 } ms_panel_kernels;
 
 extern const ms_panel_kernels ms_panel_scalar, ms_panel_avx2, ms_panel_avx512;

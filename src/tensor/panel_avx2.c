@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "panel.h"
+#include "panel_ratios.h"
+
+enum { AHEAD = 2 * MS_PANEL_MAX }; /* bytes: while one panel is measured, the next one comes from memory */
 
 typedef struct row { /* eight lanes in f64 */
     __m256d low, high;
@@ -95,6 +98,7 @@ static inline __attribute__((always_inline)) void measure_16(ms_panel_facts *out
     for (size_t b = 0; b < n_steps * 8; b++, codes += MS_PANEL_BLOCK) {
         const __m256i c0 = _mm256_loadu_si256((const __m256i *)codes), c1 = _mm256_loadu_si256((const __m256i *)(codes + 16));
         const __m256i k0 = _mm256_and_si256(c0, magnitudes), k1 = _mm256_and_si256(c1, magnitudes);
+        _mm_prefetch((const char *)codes + AHEAD, _MM_HINT_T0);
         n_not_zero = _mm256_add_epi16(n_not_zero, _mm256_add_epi16(_mm256_min_epu16(k0, one), _mm256_min_epu16(k1, one)));
         largest = _mm256_max_epi16(largest, _mm256_max_epi16(c0, c1));
         lowest = _mm256_max_epu16(lowest, _mm256_max_epu16(c0, c1));
@@ -176,4 +180,4 @@ static void measure_f32(ms_panel_facts *out, const void *w, size_t n_steps, uint
     *least = largest_u32(lowest);
 }
 
-const ms_panel_kernels ms_panel_avx2 = {measure_bf16, measure_f16, measure_f32};
+const ms_panel_kernels ms_panel_avx2 = {measure_bf16, measure_f16, measure_f32, panel_ratios, panel_join_pairs};

@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "panel.h"
+#include "panel_ratios.h"
+
+enum { AHEAD = 2 * MS_PANEL_MAX }; /* bytes: while one panel is measured, the next one comes from memory */
 
 typedef struct sums {
     __m512d s, q0, q1, p0, p1, a; /* as in panel_scalar.c */
@@ -123,6 +126,7 @@ static inline __attribute__((always_inline)) void measure_16(ms_panel_facts *out
         __m512d of_abs[8];
         for (int b = 0; b < 8; b++) {
             const __m512i c = _mm512_loadu_si512(codes + b);
+            _mm_prefetch((const char *)(codes + b) + AHEAD, _MM_HINT_T0);
             key[b] = _mm512_and_si512(c, magnitude);
             n_not_zero = _mm512_add_epi16(n_not_zero, _mm512_min_epu16(key[b], one));
             largest = _mm512_max_epi16(largest, c);
@@ -185,4 +189,4 @@ static void measure_f32(ms_panel_facts *out, const void *w, size_t n_steps, uint
     *least = _mm512_reduce_max_epu32(lowest);
 }
 
-const ms_panel_kernels ms_panel_avx512 = {measure_bf16, measure_f16, measure_f32};
+const ms_panel_kernels ms_panel_avx512 = {measure_bf16, measure_f16, measure_f32, panel_ratios, panel_join_pairs};

@@ -12,6 +12,7 @@
 
 #include "half.h"
 #include "panel.h"
+#include "panel_ratios.h"
 
 enum { LANES = 8 };
 
@@ -82,4 +83,4 @@ KERNEL(measure_bf16, uint16_t, int16_t, ms_f32_from_bf16)
 KERNEL(measure_f16, uint16_t, int16_t, ms_f32_from_f16)
 KERNEL(measure_f32, uint32_t, int32_t, ms_f32_from_bits)
 
-const ms_panel_kernels ms_panel_scalar = {measure_bf16, measure_f16, measure_f32};
+const ms_panel_kernels ms_panel_scalar = {measure_bf16, measure_f16, measure_f32, panel_ratios, panel_join_pairs};

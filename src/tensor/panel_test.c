@@ -113,6 +113,30 @@ TEST(panel_extremes_know_negative_zero) {
     CHECK(f.min == -3 && f.max == -2);
 }
 
+ISA_TEST(ratio_kernels_agree_to_the_bit) {
+    static float w[MS_PANEL_MAX];
+    uint32_t want[MS_PANEL_BLOCKS], got[MS_PANEL_BLOCKS];
+    for (int round = 0; round < 10; round++) {
+        const size_t n = gen_finite_weights(g, w, MS_PANEL_MAX), n_join = 1 + gen_below(g, 5);
+        const size_t n_runs = n / MS_PANEL_BLOCK / n_join;
+        ms_panel_facts f;
+        ms_panel_measure_on(isa, &f, MS_DTYPE_F32, w, n);
+        const uint32_t largest = ms_panel_ratios_on(MS_ISA_SCALAR, &f, n_join, n_runs, 1e-12, want);
+        CHECK(ms_panel_ratios_on(isa, &f, n_join, n_runs, 1e-12, got) == largest);
+        CHECK(memcmp(want, got, n_runs * sizeof *want) == 0);
+        uint32_t top = 0;
+        for (size_t r = 0; r < n_runs; r++) {
+            double sum = 0, max = 0;
+            for (size_t i = r * n_join * MS_PANEL_BLOCK; i < (r + 1) * n_join * MS_PANEL_BLOCK; i++)
+                sum += fabs((double)w[i]), max = fmax(max, fabs((double)w[i]));
+            const double ratio = max / (sum / (double)(n_join * MS_PANEL_BLOCK) + 1e-12);
+            CHECK_NEAR((double)ms_f32_from_bits(got[r]), ratio, 2e-7 * ratio);
+            if (got[r] > top) top = got[r];
+        }
+        CHECK(top == largest);
+    }
+}
+
 /* ---- bracket ---- */
 
 ISA_TEST(bracket_kernels_agree) {
@@ -137,5 +161,11 @@ ISA_TEST(bracket_kernels_agree) {
         const size_t n_want16 = ms_bracket_scalar.u16(w16, n, &b16, &below_want, want16);
         const size_t n_got16 = ms_bracket_kernels_of(isa)->u16(w16, n, &b16, &below_got, got16);
         CHECK(n_want16 == n_got16 && below_want == below_got && memcmp(want16, got16, n_want16 * sizeof *want16) == 0);
+#if defined(__x86_64__)
+        if (isa != MS_ISA_AVX512) continue; /* also the one that machines with VBMI2 do not take */
+        const size_t n_plain = ms_bracket_avx512.u16(w16, n, &b16, &below_got, got16);
+        CHECK(n_plain == n_want16 && memcmp(want16, got16, n_want16 * sizeof *want16) == 0);
+        below_want = below_got;
+#endif
     }
 }

@@ -100,7 +100,7 @@ static int make(const char *folder, double gib) {
         "{\"architectures\": [\"Qwen3MoeForCausalLM\"], \"model_type\": \"qwen3_moe\", \"hidden_size\": 2048, "
         "\"moe_intermediate_size\": 768, \"num_experts\": 64, \"num_experts_per_tok\": 8, "
         "\"num_hidden_layers\": %d}\n";
-    const double layer_bytes = 3.0 * EXPERTS * WIDE * HIDDEN * 2; /* 576 MiB */
+    const double layer_bytes = (double)((size_t)3 * EXPERTS * WIDE * HIDDEN * 2); /* 576 MiB */
     const int n_layers = gib * 0x1p30 / layer_bytes < 1 ? 1 : (int)(gib * 0x1p30 / layer_bytes + 0.5);
     uint16_t *const pool = normal_pool();
     ms_err err = {0};
