@@ -85,8 +85,8 @@ static void keys_of_ranks(const uint32_t *keys, size_t n, uint64_t low, uint64_t
     uint32_t pilot[PILOT], scratch[SMALL];
     while (n > SMALL) {
         take_pilot(pilot, keys, n);
-        const double p = (double)low / (double)n, margin = 4 * sqrt(PILOT * p * (1 - p)) + 2;
-        const int64_t from = (int64_t)(p * PILOT - margin), to = (int64_t)(p * PILOT + margin) + 1;
+        const double size = (double)PILOT, p = (double)low / (double)n, margin = 4 * sqrt(size * p * (1 - p)) + 2;
+        const int64_t from = (int64_t)(p * size - margin), to = (int64_t)(p * size + margin) + 1;
         const ms_bracket inside = {from > 0 ? pilot[from] : 0, to < PILOT ? pilot[to] + 1 : 0x80000000u, UINT32_MAX};
         uint64_t n_low = 0;
         /* into spare also from spare: what is kept never overtakes what is read */
