@@ -1,6 +1,7 @@
 /* The commands in the order in which the overview shows them. A new one: cmd_NAME.c, and a line in each of the two lists. */
 #include "command.h"
 
+extern const ms_command ms_cmd_analyze;
 extern const ms_command ms_cmd_collect;
 extern const ms_command ms_cmd_completion;
 extern const ms_command ms_cmd_doctor;
@@ -9,6 +10,7 @@ extern const ms_command ms_cmd_help;
 extern const ms_command ms_cmd_init;
 extern const ms_command ms_cmd_inspect;
 extern const ms_command ms_cmd_report;
+extern const ms_command ms_cmd_tables;
 extern const ms_command ms_cmd_version;
 
 static const ms_command *const commands[] = {
@@ -17,8 +19,10 @@ static const ms_command *const commands[] = {
     &ms_cmd_dump,
 
     /* Measure */
+    &ms_cmd_analyze,
     &ms_cmd_init,
     &ms_cmd_collect,
+    &ms_cmd_tables,
     &ms_cmd_report,
 
     /* Help */

@@ -130,11 +130,11 @@ static ms_status write_manifest(ms_str run_dir, const ms_run_init_options *optio
     return ms_run_write_json(run_dir, "manifest.json", &text, false, err);
 }
 
-static ms_status write_config(ms_str run_dir, const char *model_path, ms_arena *arena, ms_err *err) {
+static ms_status write_config(ms_str run_dir, const ms_run_init_options *options, ms_arena *arena, ms_err *err) {
     ms_str absolute = MS_STR("");
-    if (model_path) MS_TRY(ms_path_resolve(&absolute, arena, model_path, err));
+    if (options->model_path) MS_TRY(ms_path_resolve(&absolute, arena, options->model_path, err));
     ms_buf text = {0};
-    ms_status status = ms_run_config_template(&text, absolute.text, err);
+    ms_status status = ms_run_config_template(&text, absolute.text, options->extension, err);
     if (status == MS_OK) status = ms_run_write_json(run_dir, "analysis_config.json", &text, false, err);
     ms_buf_free(&text);
     return status;
@@ -150,7 +150,7 @@ ms_status ms_run_init_at(ms_str run_dir, bool *config_kept, const ms_run_init_op
     const ms_str config = ms_files_join(arena, run_dir, MS_STR("analysis_config.json"));
     if (!config.text) return ms_err_memory(err, "a path");
     *config_kept = ms_files_exists(config.text);
-    return *config_kept ? MS_OK : write_config(run_dir, options->model_path, arena, err);
+    return *config_kept ? MS_OK : write_config(run_dir, options, arena, err);
 }
 
 ms_status ms_run_init(ms_str *run_dir, bool *config_kept, const ms_run_init_options *options, ms_arena *arena, ms_err *err) {
