@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "file_set.h"
 #include "files.h"
 #include "mem.h"
 #include "run_path.h"
@@ -262,6 +263,22 @@ static ms_status files_of_walk(ms_run_plan *plan, const ms_run_config *config, m
 
 /* ---- both ---- */
 
+/* With families the other formats count too: what no accepted suffix covers is opened as all other commands do. */
+static ms_status files_of_other_formats(ms_run_plan *plan, ms_err *err) {
+    ms_file_set set = {0};
+    ms_notes notes = {0};
+    ms_status status = ms_file_set_find(&set, plan->model_path.text, &plan->arena, &notes, NULL);
+    const size_t n = status == MS_OK && set.index_path.size == 0 ? set.files.n : 0;
+    ms_plan_file *const files = ms_arena_alloc_array(&plan->arena, n + 1, sizeof *files);
+    for (size_t i = 0; files && i < n; i++) files[i] = (ms_plan_file){set.files.items[i].path, MS_STR("")};
+    if (files && n > 0) plan->files = files, plan->n_files = n;
+    status = files && status != MS_ERR_MEMORY ? MS_OK
+                                              : ms_err_memory(err, "a list of files"); /* nothing usable is no failure here */
+    ms_notes_free(&notes);
+    ms_file_set_free(&set);
+    return status;
+}
+
 static ms_status cut_to_max_files(ms_run_plan *plan, int64_t max_files, ms_err *err) {
     names skipped = {0};
     if (max_files < 0 || (size_t)max_files >= plan->n_files) return MS_OK;
@@ -292,6 +309,8 @@ ms_status ms_run_plan_make(ms_run_plan *out, const ms_run_config *config, ms_str
     ms_status status = index_stage(out, config, &list, warnings, err);
     if (status == MS_OK)
         status = out->used ? files_of_index(out, config, &list, warnings, err) : files_of_walk(out, config, err);
+    if (status == MS_OK && out->n_files == 0 && !out->used && config->parsing.families)
+        status = files_of_other_formats(out, err);
     if (status == MS_OK) status = cut_to_max_files(out, config->scan.max_files, err);
     ms_files_list_free(&list);
     return status;

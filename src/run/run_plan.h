@@ -13,7 +13,9 @@
  *   index, model path a file      active            walk: that file only; the index is for the record
  *
  * strict_index: anything but "active" is fatal, and so is a missing shard when the index chooses the files.
- * A walk takes all files below the folder with an accepted suffix (links to folders are not followed), sorted by path.
+ * A walk takes all files below the folder with an accepted suffix (links to folders are not followed), sorted by path. When
+ * there is none and parsing.families is true, the files are those that other commands would open (GGUF, torch, ...;
+ * model/file_set.h).
  */
 #ifndef MS_RUN_PLAN_H
 #define MS_RUN_PLAN_H

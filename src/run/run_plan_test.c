@@ -287,3 +287,23 @@ TEST(run_plan_survives_every_failing_allocation) {
     ms_notes_free(&notes);
     end(&b);
 }
+
+TEST(with_families_a_walk_takes_other_formats_where_no_suffix_is_accepted) {
+    const char *const folder = test_folder();
+    char path[400];
+    snprintf(path, sizeof path, "%s/m.gguf", folder);
+    ms_err err = {0};
+    CHECK_OK(ms_files_write(path, "GGUF", 4, MS_FILES_NO_SYNC, &err), &err);
+    for (int families = 0; families < 2; families++) {
+        ms_run_config config;
+        ms_run_plan plan;
+        ms_notes notes = {0};
+        const char *const text = families ? "{\"parsing\": {\"families\": true}}" : "{}";
+        CHECK_OK(ms_run_config_parse(&config, text, strlen(text), "c.json", NULL, &err), &err);
+        CHECK_OK(ms_run_plan_make(&plan, &config, ms_str_of(folder), &notes, &err), &err);
+        CHECK_EQ_I64(plan.n_files, families);
+        ms_run_plan_free(&plan);
+        ms_run_config_free(&config);
+        ms_notes_free(&notes);
+    }
+}
