@@ -13,6 +13,10 @@ if(MS_PYTHON)
   set_tests_properties(cli PROPERTIES LABELS cli)
 endif()
 
+# tests/web: the report in a browser; skipped where there is none.
+add_test(NAME web COMMAND ${CMAKE_SOURCE_DIR}/tests/web/run $<TARGET_FILE:moescope>)
+set_tests_properties(web PROPERTIES LABELS web)
+
 # tests/fuzz/FOO_fuzz.c: a libFuzzer target under the fuzz preset, else a replay of tests/fuzz/corpus/FOO/.
 file(GLOB ms_fuzzers CONFIGURE_DEPENDS tests/fuzz/*_fuzz.c)
 foreach(source ${ms_fuzzers})
