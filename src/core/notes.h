@@ -35,8 +35,12 @@ typedef struct ms_notes {
     ms_note *items; /* owned */
     size_t n, capacity;
     size_t lost;
+    size_t omitted; /* beyond MS_NOTES_MOST */
     ms_arena arena;
 } ms_notes;
+
+/* A hostile file can break a rule a million times: what comes after so many is only counted, and the last note says so. */
+enum { MS_NOTES_MOST = 100000 };
 
 MS_PRINTF(7, 8)
 void ms_notes_add(ms_notes *notes, ms_severity severity, const char *code, ms_str file, ms_str tensor, int64_t offset,
