@@ -46,5 +46,17 @@ if(ms_want)
 endif()
 ms_feature_result(ZLIB ms_found "deflated .npz members, by zlib")
 
+# CURL: models on the Hub.
+ms_feature(CURL "models on the Hugging Face Hub (libcurl)")
+set(ms_found OFF)
+if(ms_want)
+  pkg_check_modules(CURL IMPORTED_TARGET libcurl>=7.85)
+  if(CURL_FOUND)
+    set(ms_found ON)
+    list(APPEND ms_libraries PkgConfig::CURL)
+  endif()
+endif()
+ms_feature_result(CURL ms_found "models on the Hub, by libcurl")
+
 include(cmake/carquet.cmake)
 include(cmake/web.cmake)

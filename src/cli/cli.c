@@ -9,6 +9,7 @@
 
 #include "help.h"
 #include "json.h"
+#include "models.h"
 
 /* ---- writing ---- */
 
@@ -172,8 +173,11 @@ static int run_command(ms_cli *cli, int argc, char *const *argv) {
         return complain(cli->command->name, show_help(cli, &err), &err);
     if (check_one_format(cli, &err) != MS_OK) return usage(cli->command->name, &err);
 
-    const ms_status status = cli->command->run(cli, &err);
+    ms_arena addresses = {0};
+    ms_status status = ms_models_resolve(cli, &addresses, &err);
+    if (status == MS_OK) status = cli->command->run(cli, &err);
     ms_progress_end(&cli->progress);
+    ms_arena_free(&addresses);
     return complain(cli->command->name, status, status == MS_OK ? &(ms_err){0} : &err);
 }
 

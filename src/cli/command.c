@@ -28,6 +28,10 @@ const ms_variable ms_variables[] = {
     {"TERM", "No colour when it is dumb or not set."},
     {"COLUMNS", "The width for which text is laid out, instead of the terminal's own."},
     {"LC_ALL, LC_CTYPE, LANG", "Block characters are used when the encoding is UTF-8."},
+    {"HF_TOKEN, HF_TOKEN_PATH, HF_HOME", "The token for private and gated models of the Hub, or where it is kept."},
+    {"HF_HUB_CACHE, XDG_CACHE_HOME", "Where the cache of the Hub lies, as huggingface_hub has it."},
+    {"HF_ENDPOINT", "Another Hub than https://huggingface.co."},
+    {"HF_HUB_OFFLINE", "When 1: the local cache only, no network."},
     {"MOESCOPE_ISA", "Which kernels to use: scalar, avx2 or avx512, as far as the processor has them."},
     {0},
 };
@@ -93,6 +97,14 @@ const ms_command *ms_command_find(const ms_command_set *set, int argc, char *con
     return found;
 }
 
+enum { TAKES_MODEL = 1 << 16 };
+
+static bool takes_model(const ms_command *command) {
+    for (const ms_positional *p = command->positionals; p && p->name; p++)
+        if (p->complete == MS_COMPLETE_MODEL) return true;
+    return false;
+}
+
 void ms_command_common(const ms_command *command, ms_opt out[static MS_COMMON_MAX]) {
     static const char *const formats[] = {"text", "json", "csv", NULL};
     static const char *const colors[] = {"auto", "always", "never", NULL};
@@ -111,6 +123,7 @@ void ms_command_common(const ms_command *command, ms_opt out[static MS_COMMON_MA
           .min = 1,
           .max = 1024,
           .help = "work on N threads instead of one per processor; results do not depend on it"}},
+        {TAKES_MODEL, {.name = "download", .help = "keep a model of the Hub in its local cache, and read it from there"}},
         {0, {.name = "quiet", .letter = 'q', .help = "say nothing but errors on standard error"}},
         {0,
          {.name = "color",
@@ -122,9 +135,10 @@ void ms_command_common(const ms_command *command, ms_opt out[static MS_COMMON_MA
         {0, {.name = "help", .letter = 'h', .excuses = true, .help = "this help: -h in short, --help in full"}},
         {0, {.name = "help-json", .excuses = true, .hidden = true, .help = "the same as JSON"}},
     };
+    const unsigned takes = command->takes | (takes_model(command) ? TAKES_MODEL : 0);
     size_t n = 0;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (rows[i].when && !(rows[i].when & command->takes)) continue;
+        if (rows[i].when && !(rows[i].when & takes)) continue;
         out[n] = rows[i].opt;
         out[n++].group = "Common options";
     }

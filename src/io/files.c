@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hub.h"
 #include "mem.h"
 #include "vec.h"
 
@@ -20,20 +21,35 @@ ms_status ms_files_error(ms_err *err, int number, const char *path, const char *
     return ms_err_set(err, status, "%s: cannot %s: %s", ms_str_shown(ms_str_of(path)).text, doing, reason);
 }
 
-bool ms_files_exists(const char *path) { return access(path, F_OK) == 0; }
+/* What the Hub says of a path of its own (hub.h). */
+static bool hub_has(const char *path, bool *is_folder) {
+    uint64_t n_bytes;
+    return ms_hub_look(path, is_folder, &n_bytes, NULL) == MS_OK;
+}
+
+bool ms_files_exists(const char *path) {
+    bool is_folder;
+    return ms_hub_is(path) ? hub_has(path, &is_folder) : access(path, F_OK) == 0;
+}
 
 bool ms_files_is_folder(const char *path) {
     struct stat info;
+    bool is_folder;
+    if (ms_hub_is(path)) return hub_has(path, &is_folder) && is_folder;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
 bool ms_files_is_regular(const char *path) {
     struct stat info;
+    bool is_folder;
+    if (ms_hub_is(path)) return hub_has(path, &is_folder) && !is_folder;
     return stat(path, &info) == 0 && S_ISREG(info.st_mode);
 }
 
 ms_status ms_files_size(uint64_t *n_bytes, const char *path, ms_err *err) {
     struct stat info;
+    bool is_folder;
+    if (ms_hub_is(path)) return ms_hub_look(path, &is_folder, n_bytes, err);
     if (stat(path, &info) != 0) return ms_files_error(err, errno, path, "look at the file");
     *n_bytes = (uint64_t)info.st_size;
     return MS_OK;
@@ -41,7 +57,9 @@ ms_status ms_files_size(uint64_t *n_bytes, const char *path, ms_err *err) {
 
 /* ---- paths ---- */
 
-static bool is_absolute(ms_str path) { return path.size > 0 && path.text[0] == '/'; }
+static const ms_str hub_root = {"hf://", 5};
+
+static bool is_absolute(ms_str path) { return (path.size > 0 && path.text[0] == '/') || ms_str_starts_with(path, hub_root); }
 
 ms_str ms_files_join(ms_arena *arena, ms_str folder, ms_str name) {
     if (folder.size == 0 || is_absolute(name)) return ms_arena_copy(arena, name);
@@ -108,6 +126,7 @@ static ms_str put_together(ms_arena *arena, bool absolute, size_t n_up, const pa
 
 ms_str ms_files_normal(ms_arena *arena, ms_str path) {
     parts p = {0};
+    if (ms_str_starts_with(path, hub_root)) return ms_arena_copy(arena, path); /* has no dots to take away */
     const ms_str out = split(&p, path) ? put_together(arena, is_absolute(path), 0, &p, 0) : MS_STR_NONE;
     MS_VEC_FREE(&p);
     return out;
@@ -128,6 +147,10 @@ ms_str ms_files_relative(ms_arena *arena, ms_str path, ms_str base) {
 
 ms_status ms_files_absolute(ms_str *out, ms_arena *arena, const char *path, ms_err *err) {
     ms_str whole = ms_str_of(path);
+    if (ms_hub_is(path)) {
+        *out = ms_arena_copy(arena, whole);
+        return out->text ? MS_OK : ms_err_memory(err, "a path");
+    }
     while (whole.size > 1 && whole.text[whole.size - 1] == '/') whole.size--;
     const ms_str name = ms_files_name_of(whole);
     const bool is_name = name.size > 0 && !ms_str_is(name, ".") && !ms_str_is(name, "..");
@@ -170,6 +193,7 @@ static ms_status list_open_folder(ms_files_list *list, DIR *dir, const char *fol
 }
 
 ms_status ms_files_list_folder(ms_files_list *out, const char *folder, ms_err *err) {
+    if (ms_hub_is(folder)) return ms_hub_list(out, folder, err);
     *out = (ms_files_list){0};
     DIR *const dir = opendir(folder);
     if (!dir) return ms_files_error(err, errno, folder, "list the folder");
@@ -228,6 +252,7 @@ static ms_status read_open_file(ms_buf *out, int fd, const char *path, uint64_t 
 }
 
 ms_status ms_files_read(ms_buf *out, const char *path, uint64_t max, ms_err *err) {
+    if (ms_hub_is(path)) return ms_hub_read(out, path, max, err);
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return ms_files_error(err, errno, path, "open the file");
     const ms_status status = read_open_file(out, fd, path, max, err);

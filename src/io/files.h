@@ -1,6 +1,9 @@
 /*
  * files: paths, folders, small files, and files that appear whole or not at all.
  *
+ * Paths that begin with "hf:" are the Hub's (hub.h): looking, listing and reading work on them as on any other, writing does
+ * not.
+ *
  * Paths are terminated texts of the machine; text that is made lies in the caller's arena, terminated too.
  * A failed system call becomes MS_ERR_NOT_FOUND, _MEMORY or _IO with the path (escaped) and the system's reason.
  */

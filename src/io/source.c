@@ -9,6 +9,7 @@
 #include "checked.h"
 #include "files.h"
 #include "guard.h"
+#include "hub.h"
 #include "mem.h"
 
 bool ms_scratch_reserve(ms_scratch *scratch, size_t n) {
@@ -184,6 +185,7 @@ static ms_status map_file(mapped_source *mapped, int fd, ms_err *err) {
 }
 
 ms_status ms_source_open_file(ms_source **out, const char *path, ms_err *err) {
+    if (ms_hub_is(path)) return ms_hub_open_source(out, path, err);
     mapped_source *const mapped = ms_mem_zalloc(sizeof *mapped);
     char *const name = mapped ? ms_mem_copy_text(path, strlen(path)) : NULL;
     if (!name) {

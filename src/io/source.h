@@ -43,7 +43,8 @@ struct ms_source {
     const void *map;  /* the whole content when it lies in memory, else NULL; valid until close */
 };
 
-/* Maps a regular file. MS_ERR_NOT_FOUND, MS_ERR_IO (is a directory, no permission, ...). Owned. */
+/* Maps a regular file; a path on the Hub (hub.h) opens by ranges. MS_ERR_NOT_FOUND, MS_ERR_IO (is a directory, no permission,
+ * ...). Owned. */
 ms_status ms_source_open_file(ms_source **out, const char *path, ms_err *err);
 
 /* Bytes that someone else owns and keeps alive. `path` is copied. Owned. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "files.h"
+#include "hub.h"
 
 /* Formats a folder may hold, the most telling first. Split sets of all of them are named NAME-00001-of-00003.EXT. */
 static const char *const extensions[] = {".safetensors", ".gguf", ".npz", ".npy", ".pt", ".pth", ".bin", ".ckpt", NULL};
@@ -222,7 +223,9 @@ static ms_status find_around(ms_file_set *set, ms_str name, const ms_files_list 
 ms_status ms_file_set_find(ms_file_set *out, const char *path, ms_arena *arena, ms_notes *notes, ms_err *err) {
     *out = (ms_file_set){.index_path = MS_STR("")};
     const ms_str given = ms_str_of(path);
-    const bool is_folder = ms_files_is_folder(path);
+    bool is_folder = ms_files_is_folder(path);
+    uint64_t n_bytes;
+    if (ms_hub_is(path)) MS_TRY(ms_hub_look(path, &is_folder, &n_bytes, err)); /* the network's own errors */
     if (!is_folder && !ms_files_exists(path)) return ms_files_error(err, ENOENT, path, "open it");
     ms_str name = ms_files_name_of(given);
     const bool stands_for_folder = is_folder || ms_str_is(name, "config.json");

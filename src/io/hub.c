@@ -1,0 +1,243 @@
+#include "hub.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "hub_repo.h"
+#include "local_models.h"
+#include "source_http.h"
+
+static ms_hub process_hub = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static const char *get_variable(const char *name) { return getenv(name); }
+
+ms_status ms_hub_get(ms_hub **out, ms_err *err) {
+    ms_hub *const hub = &process_hub;
+    ms_status status = MS_OK;
+    pthread_mutex_lock(&hub->lock);
+    if (!hub->ready) status = ms_hub_env_read(&hub->env, &hub->arena, get_variable, err);
+    hub->ready = hub->ready || status == MS_OK;
+    pthread_mutex_unlock(&hub->lock);
+    *out = hub;
+    return status;
+}
+
+ms_status ms_hub_http(ms_http **out, ms_hub *hub, ms_err *err) {
+    const ms_http_options options = {.endpoint = hub->env.endpoint,
+                                     .token = hub->env.token,
+                                     .user_agent = hub->env.user_agent,
+                                     .ca_file = hub->env.ca_file,
+                                     .timeout_s = hub->env.timeout_s};
+    if (!hub->http) MS_TRY(ms_http_create(&hub->http, &options, err));
+    *out = hub->http;
+    return MS_OK;
+}
+
+static bool same_repo(const ms_hub_repo *repo, const ms_hub_address *address) {
+    return repo->address.kind == address->kind && ms_str_equal(repo->address.repo, address->repo) &&
+           (ms_str_equal(repo->address.revision, address->revision) || ms_str_equal(repo->commit, address->revision));
+}
+
+ms_status ms_hub_repo_of(ms_hub_repo **out, ms_hub *hub, const ms_hub_address *address, ms_err *err) {
+    ms_status status = MS_OK;
+    pthread_mutex_lock(&hub->lock);
+    ms_hub_repo *repo = hub->repos;
+    while (repo && !same_repo(repo, address)) repo = repo->next;
+    if (!repo) {
+        status = ms_hub_repo_open(&repo, hub, address, err);
+        if (status == MS_OK) {
+            repo->next = hub->repos;
+            hub->repos = repo;
+        }
+    }
+    pthread_mutex_unlock(&hub->lock);
+    *out = repo;
+    return status;
+}
+
+/* ---- paths ---- */
+
+bool ms_hub_is(const char *path) { return ms_hub_address_is(ms_str_of(path)); }
+
+typedef struct place { /* what a path means */
+    ms_arena arena;
+    ms_hub *hub;
+    ms_hub_address address;
+    ms_hub_repo *repo;
+} place;
+
+/* To be ended by ms_arena_free, also on failure. A path put together by text may hold doubled slashes and dots. */
+static ms_status find_place(place *out, const char *path, ms_err *err) {
+    *out = (place){0};
+    MS_TRY(ms_hub_get(&out->hub, err));
+    MS_TRY(ms_hub_address_parse(&out->address, &out->arena, ms_str_of(path), out->hub->env.endpoint, err));
+    return ms_hub_repo_of(&out->repo, out->hub, &out->address, err);
+}
+
+static bool lies_below(ms_str path, ms_str folder) {
+    return folder.size == 0 || (path.size > folder.size && ms_str_starts_with(path, folder) && path.text[folder.size] == '/');
+}
+
+static ms_status no_such_file(const char *path, const place *p, ms_err *err) {
+    const bool partial = p->repo->files.n > 0 && p->repo->files.items[0].etag.size == 0;
+    return ms_err_set(err, MS_ERR_NOT_FOUND, "%s: no such file in the repository at commit %.12s%s",
+                      ms_str_shown(ms_str_of(path)).text, p->repo->commit.text,
+                      partial ? ", as far as the local cache has it" : "");
+}
+
+static ms_status look(const place *p, const char *path, bool *is_folder, uint64_t *n_bytes, ms_err *err) {
+    const ms_str inside = p->address.path;
+    const ms_hub_file *const file = inside.size ? ms_hub_repo_find(p->repo, inside) : NULL;
+    *is_folder = !file;
+    *n_bytes = file ? file->n_bytes : 0;
+    if (file || inside.size == 0) return MS_OK;
+    for (size_t i = 0; i < p->repo->files.n; i++)
+        if (lies_below(p->repo->files.items[i].path, inside)) return MS_OK;
+    return no_such_file(path, p, err);
+}
+
+ms_status ms_hub_look(const char *path, bool *is_folder, uint64_t *n_bytes, ms_err *err) {
+    place p;
+    ms_status status = find_place(&p, path, err);
+    if (status == MS_OK) status = look(&p, path, is_folder, n_bytes, err);
+    ms_arena_free(&p.arena);
+    return status;
+}
+
+/* Files are sorted by path, so that those of one folder below stand together, but not beside files of a similar name: the
+ * names are sorted once more. */
+static int compare_entries(const void *a, const void *b) {
+    return ms_str_compare(((const ms_files_entry *)a)->name, ((const ms_files_entry *)b)->name);
+}
+
+static ms_status list(ms_files_list *out, const place *p, ms_err *err) {
+    const ms_str folder = p->address.path;
+    ms_str last = MS_STR_NONE;
+    for (size_t i = 0; i < p->repo->files.n; i++) {
+        const ms_hub_file *const file = &p->repo->files.items[i];
+        if (!lies_below(file->path, folder)) continue;
+        ms_str rest = ms_str_sub(file->path, folder.size ? folder.size + 1 : 0, file->path.size);
+        const ms_str name = ms_str_cut(&rest, '/');
+        if (rest.text && last.text && ms_str_equal(name, last)) continue; /* another file of the same folder */
+        last = rest.text ? name : MS_STR_NONE;
+        const ms_files_entry entry = {.name = ms_arena_copy(&out->arena, name),
+                                      .is_folder = rest.text != NULL,
+                                      .is_regular = rest.text == NULL,
+                                      .n_bytes = rest.text ? 0 : file->n_bytes};
+        if (!entry.name.text || !MS_VEC_PUSH(out, entry)) return ms_err_memory(err, "a list of files");
+    }
+    if (out->n > 1) qsort(out->items, out->n, sizeof *out->items, compare_entries);
+    return MS_OK;
+}
+
+ms_status ms_hub_list(ms_files_list *out, const char *path, ms_err *err) {
+    place p;
+    bool is_folder = false;
+    uint64_t n_bytes;
+    *out = (ms_files_list){0};
+    ms_status status = find_place(&p, path, err);
+    if (status == MS_OK) status = look(&p, path, &is_folder, &n_bytes, err);
+    if (status == MS_OK && !is_folder)
+        status = ms_err_set(err, MS_ERR_IO, "%s: is a file, not a folder", ms_str_shown(ms_str_of(path)).text);
+    if (status == MS_OK) status = list(out, &p, err);
+    ms_arena_free(&p.arena);
+    if (status != MS_OK) ms_files_list_free(out);
+    return status;
+}
+
+/* ---- bytes ---- */
+
+static ms_status open_file(ms_source **out, place *p, const char *path, ms_err *err) {
+    const ms_hub_file *const file = ms_hub_repo_find(p->repo, p->address.path);
+    ms_http *http = NULL;
+    if (!file) return no_such_file(path, p, err);
+    if (file->local.size) return ms_source_open_file(out, file->local.text, err);
+    const ms_str name = ms_hub_repo_path(&p->arena, p->repo, file->path);
+    const ms_str url = ms_hub_repo_url(&p->arena, p->hub, p->repo, file->path);
+    if (!name.text || !url.text) return ms_err_memory(err, "an address");
+    pthread_mutex_lock(&p->hub->lock);
+    const ms_status status = ms_hub_http(&http, p->hub, err);
+    pthread_mutex_unlock(&p->hub->lock);
+    MS_TRY(status);
+    return ms_source_open_http(out, http, file->n_bytes,
+                               &(ms_source_place){.name = name.text,
+                                                  .url = url.text,
+                                                  .commit = p->repo->commit.text,
+                                                  .etag = file->etag.size ? file->etag.text : NULL},
+                               err);
+}
+
+ms_status ms_hub_open_source(ms_source **out, const char *path, ms_err *err) {
+    place p;
+    ms_status status = find_place(&p, path, err);
+    if (status == MS_OK) status = open_file(out, &p, path, err);
+    ms_arena_free(&p.arena);
+    return status;
+}
+
+ms_status ms_hub_read(ms_buf *out, const char *path, uint64_t max, ms_err *err) {
+    ms_source *source = NULL;
+    ms_scratch scratch = {0};
+    const void *bytes;
+    MS_TRY(ms_hub_open_source(&source, path, err));
+    ms_status status = MS_OK;
+    if (source->size > max)
+        status = ms_err_set(err, MS_ERR_UNSUPPORTED, "%s: has %llu bytes, at most %llu are read",
+                            ms_str_shown(ms_str_of(path)).text, (unsigned long long)source->size, (unsigned long long)max);
+    if (status == MS_OK) status = ms_source_view(source, 0, (size_t)source->size, &scratch, &bytes, err);
+    if (status == MS_OK) {
+        ms_buf_put(out, bytes, (size_t)source->size);
+        if (out->failed) status = ms_err_memory(err, "a file");
+    }
+    ms_scratch_free(&scratch);
+    ms_source_close(source);
+    return status;
+}
+
+ms_str ms_hub_remark(const char *path) {
+    place p;
+    ms_str remark = MS_STR("");
+    if (!ms_hub_is(path)) return remark;
+    if (find_place(&p, path, NULL) == MS_OK) remark = p.repo->remark;
+    ms_arena_free(&p.arena);
+    return remark;
+}
+
+/* ---- what a user typed ---- */
+
+/* "hf://owner/name@COMMIT[/path]"; that the path exists is looked at, too. */
+static ms_status pin(ms_str *out, ms_arena *arena, const char *text, ms_err *err) {
+    place p;
+    bool is_folder;
+    uint64_t n_bytes;
+    ms_status status = find_place(&p, text, err);
+    if (status == MS_OK) status = look(&p, text, &is_folder, &n_bytes, err);
+    if (status == MS_OK) {
+        *out = ms_hub_repo_path(arena, p.repo, p.address.path);
+        if (!out->text) status = ms_err_memory(err, "an address");
+    }
+    ms_arena_free(&p.arena);
+    return status;
+}
+
+static bool is_web_address(ms_str text, const ms_hub *hub) {
+    const ms_str endpoint = hub->env.endpoint;
+    return ms_str_starts_with(text, endpoint) && text.size > endpoint.size && text.text[endpoint.size] == '/';
+}
+
+ms_status ms_hub_resolve(ms_str *out, ms_arena *arena, const char *text, ms_err *err) {
+    const ms_str typed = ms_str_of(text);
+    ms_hub *hub;
+    *out = typed;
+    MS_TRY(ms_hub_get(&hub, err));
+    MS_TRY(ms_local_models_find(out, arena, typed, &hub->env, get_variable, err));
+    if (out->text != typed.text) return MS_OK;
+    if (!ms_hub_is(text) && ms_files_exists(text)) return MS_OK;
+    if (ms_hub_is(text) || is_web_address(typed, hub)) return pin(out, arena, text, err);
+    if (!ms_hub_address_is_bare(typed)) return MS_OK;
+    const ms_status status = pin(out, arena, text, err);
+    if (status == MS_OK) return MS_OK;
+    *out = typed;
+    return ms_err_within(err, status, "'%s' is no file or folder here, so it is looked for on the Hub",
+                         ms_str_shown(typed).text);
+}
