@@ -22,13 +22,27 @@ double ms_select_between(double low, double high, double fraction) {
     return fraction < 0.5 ? low + (high - low) * fraction : high - (high - low) * (1 - fraction);
 }
 
-/* Radix sort; digits of 8 bits for few keys, of 11 bits for many; a digit that is alike in all keys is skipped. */
-void ms_select_sort(uint32_t *keys, uint32_t *spare, size_t n) {
+/* Sorts by counting when the keys lie close together, as 15-bit ones do. False when they do not. */
+static bool sort_by_counting(uint32_t *keys, size_t n) {
+    uint32_t low = UINT32_MAX, high = 0, count[BINS];
+    for (size_t i = 0; i < n; i++) {
+        low = keys[i] < low ? keys[i] : low;
+        high = keys[i] > high ? keys[i] : high;
+    }
+    if (high - low >= BINS || (high - low) / 8 >= n) return false;
+    memset(count, 0, (high - low + 1) * sizeof *count);
+    for (size_t i = 0; i < n; i++) count[keys[i] - low]++;
+    for (uint32_t key = low, *out = keys; out < keys + n; key++)
+        for (uint32_t left = count[key - low]; left > 0; left--) *out++ = key;
+    return true;
+}
+
+/* Digits of 8 bits for few keys, of 11 bits for many; a digit that is alike in all keys is passed over. */
+static void sort_by_digits(uint32_t *keys, uint32_t *spare, size_t n) {
     const int bits = n <= 2 * SMALL ? 8 : 11, n_digits = bits == 8 ? 4 : 3;
     const uint32_t mask = (1u << bits) - 1;
     uint32_t count[3 * 2048]; /* [n_digits, mask + 1] */
     uint32_t *from = keys, *to = spare;
-    if (n < 2) return;
     memset(count, 0, (size_t)n_digits * (mask + 1) * sizeof *count);
     for (size_t i = 0; i < n; i++)
         for (int d = 0; d < n_digits; d++) count[(uint32_t)d * (mask + 1) + (keys[i] >> d * bits & mask)]++;
@@ -46,6 +60,10 @@ void ms_select_sort(uint32_t *keys, uint32_t *spare, size_t n) {
         to = t;
     }
     if (from != keys) memcpy(keys, from, n * sizeof *keys);
+}
+
+void ms_select_sort(uint32_t *keys, uint32_t *spare, size_t n) {
+    if (n > 1 && !sort_by_counting(keys, n)) sort_by_digits(keys, spare, n);
 }
 
 static uint64_t count_below(const uint32_t *keys, size_t n, uint32_t limit) {

@@ -46,17 +46,21 @@ static inline __m512d add_block(sums *t, pair w, bool exact) {
                          _mm512_add_pd(_mm512_abs_pd(r2), _mm512_abs_pd(r3)));
 }
 
-/* Lane b of the result is the tree of x[b]. */
-static inline __m512d eight_trees(const __m512d x[static 8]) {
-    const __m512i low_pairs = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13),
-                  high_pairs = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
-    __m512d two[4], four[2]; /* [x0 0+1, x1 0+1, x0 2+3, x1 2+3, x0 4+5, ...]; [x0 x1 x2 x3 of 0..3, the same of 4..7] */
-    for (int i = 0; i < 4; i++)
-        two[i] = _mm512_add_pd(_mm512_unpacklo_pd(x[2 * i], x[2 * i + 1]), _mm512_unpackhi_pd(x[2 * i], x[2 * i + 1]));
-    for (int i = 0; i < 2; i++)
-        four[i] = _mm512_add_pd(_mm512_permutex2var_pd(two[2 * i], low_pairs, two[2 * i + 1]),
-                                _mm512_permutex2var_pd(two[2 * i], high_pairs, two[2 * i + 1]));
-    return _mm512_add_pd(_mm512_shuffle_f64x2(four[0], four[1], 0x44), _mm512_shuffle_f64x2(four[0], four[1], 0xEE));
+/*
+ * Eight trees at once, lane b that of x[b]: three rounds of adding what two registers hold in neighbouring lanes.
+ *     round 1, two blocks    [a 0+1, b 0+1, a 2+3, b 2+3, a 4+5, b 4+5, a 6+7, b 6+7]
+ *     round 2, four blocks   [a b c d of 0..3, a b c d of 4..7]
+ *     round 3, eight blocks  [a b c d e f g h]
+ */
+static inline __m512d sum_round_1(__m512d a, __m512d b) {
+    return _mm512_add_pd(_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b));
+}
+static inline __m512d sum_round_2(__m512d ab, __m512d cd) {
+    const __m512i low = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13), high = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
+    return _mm512_add_pd(_mm512_permutex2var_pd(ab, low, cd), _mm512_permutex2var_pd(ab, high, cd));
+}
+static inline __m512d sum_round_3(__m512d abcd, __m512d efgh) {
+    return _mm512_add_pd(_mm512_shuffle_f64x2(abcd, efgh, 0x44), _mm512_shuffle_f64x2(abcd, efgh, 0xEE));
 }
 
 static void end_sums(ms_panel_facts *out, const sums *t) {
@@ -83,18 +87,16 @@ static inline pair pair_f16(__m512i codes) {
     return (pair){_mm512_cvtph_ps(even), _mm512_cvtph_ps(odd)};
 }
 
-/* Lane b of the result is the largest of the 32 keys of x[b]. */
-static inline __m128i eight_maxima(const __m512i x[static 8]) {
-    __m512i two[4], four[2];
-    for (int i = 0; i < 4; i++) { /* even lanes from x[2 i], odd ones from x[2 i + 1] */
-        const __m512i a = _mm512_max_epu16(x[2 * i], _mm512_srli_epi32(x[2 * i], 16));
-        const __m512i b = _mm512_max_epu16(x[2 * i + 1], _mm512_slli_epi32(x[2 * i + 1], 16));
-        two[i] = _mm512_mask_blend_epi16(0xAAAAAAAAu, a, b);
-    }
-    for (int i = 0; i < 2; i++)
-        four[i] = _mm512_max_epu16(_mm512_unpacklo_epi32(two[2 * i], two[2 * i + 1]),
-                                   _mm512_unpackhi_epi32(two[2 * i], two[2 * i + 1]));
-    const __m512i all = _mm512_max_epu16(_mm512_unpacklo_epi64(four[0], four[1]), _mm512_unpackhi_epi64(four[0], four[1]));
+/* Eight maxima at once in the same manner, of 32 keys each: first even lanes for a and odd ones for b. */
+static inline __m512i max_round_1(__m512i a, __m512i b) {
+    const __m512i of_a = _mm512_max_epu16(a, _mm512_srli_epi32(a, 16)), of_b = _mm512_max_epu16(b, _mm512_slli_epi32(b, 16));
+    return _mm512_mask_blend_epi16(0xAAAAAAAAu, of_a, of_b);
+}
+static inline __m512i max_round_2(__m512i ab, __m512i cd) {
+    return _mm512_max_epu16(_mm512_unpacklo_epi32(ab, cd), _mm512_unpackhi_epi32(ab, cd));
+}
+static inline __m128i max_round_3(__m512i abcd, __m512i efgh) {
+    const __m512i all = _mm512_max_epu16(_mm512_unpacklo_epi64(abcd, efgh), _mm512_unpackhi_epi64(abcd, efgh));
     const __m256i half = _mm256_max_epu16(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
     return _mm_max_epu16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
 }
@@ -115,36 +117,56 @@ static inline uint32_t sum_u16(__m512i x) {
     return (uint32_t)_mm512_reduce_add_epi32(_mm512_madd_epi16(x, _mm512_set1_epi16(1)));
 }
 
-static inline __attribute__((always_inline)) void measure_16(ms_panel_facts *out, const void *w, size_t n_steps, uint32_t *most,
-                                                             uint32_t *least, bool is_f16) {
-    const __m512i magnitude = _mm512_set1_epi16(0x7FFF), one = _mm512_set1_epi16(1);
-    sums t = no_sums();
-    __m512i largest = _mm512_set1_epi16((short)0x8000), lowest = _mm512_setzero_si512(), n_not_zero = lowest;
+typedef struct scan_16 { /* what a walk over blocks carries along */
+    sums t;
+    __m512i largest, lowest, n_not_zero;
+} scan_16;
+
+typedef struct blocks { /* of one, two, four blocks: sums and maxima on their way through the rounds */
+    __m512d sum;
+    __m512i max;
+} blocks;
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE blocks one_block(scan_16 *k, const __m512i *codes, bool is_f16) {
+    const __m512i c = _mm512_loadu_si512(codes), key = _mm512_and_si512(c, _mm512_set1_epi16(0x7FFF));
+    _mm_prefetch((const char *)codes + AHEAD, _MM_HINT_T0);
+    k->n_not_zero = _mm512_add_epi16(k->n_not_zero, _mm512_min_epu16(key, _mm512_set1_epi16(1)));
+    k->largest = _mm512_max_epi16(k->largest, c);
+    k->lowest = _mm512_max_epu16(k->lowest, c);
+    return (blocks){add_block(&k->t, is_f16 ? pair_f16(c) : pair_bf16(c), true), key};
+}
+
+/* Merged as soon as there are two, so that all of it stays in registers. */
+INLINE blocks two_blocks(scan_16 *k, const __m512i *codes, bool is_f16) {
+    const blocks a = one_block(k, codes, is_f16), b = one_block(k, codes + 1, is_f16);
+    return (blocks){sum_round_1(a.sum, b.sum), max_round_1(a.max, b.max)};
+}
+
+INLINE blocks four_blocks(scan_16 *k, const __m512i *codes, bool is_f16) {
+    const blocks a = two_blocks(k, codes, is_f16), b = two_blocks(k, codes + 2, is_f16);
+    return (blocks){sum_round_2(a.sum, b.sum), max_round_2(a.max, b.max)};
+}
+
+INLINE void measure_16(ms_panel_facts *out, const void *w, size_t n_steps, uint32_t *most, uint32_t *least, bool is_f16) {
+    const __m512i zero = _mm512_setzero_si512();
+    scan_16 k = {no_sums(), _mm512_set1_epi16((short)0x8000), zero, zero};
     const __m512i *codes = w;
     for (size_t s = 0; s < n_steps; s++, codes += 8) {
-        __m512i key[8];
-        __m512d of_abs[8];
-        for (int b = 0; b < 8; b++) {
-            const __m512i c = _mm512_loadu_si512(codes + b);
-            _mm_prefetch((const char *)(codes + b) + AHEAD, _MM_HINT_T0);
-            key[b] = _mm512_and_si512(c, magnitude);
-            n_not_zero = _mm512_add_epi16(n_not_zero, _mm512_min_epu16(key[b], one));
-            largest = _mm512_max_epi16(largest, c);
-            lowest = _mm512_max_epu16(lowest, c);
-            of_abs[b] = add_block(&t, is_f16 ? pair_f16(c) : pair_bf16(c), true);
-        }
-        const __m512d block_sums = eight_trees(of_abs);
-        const __m128i maxima = eight_maxima(key);
-        t.a = _mm512_add_pd(t.a, block_sums);
+        const blocks a = four_blocks(&k, codes, is_f16), b = four_blocks(&k, codes + 4, is_f16);
+        const __m512d block_sums = sum_round_3(a.sum, b.sum);
+        const __m128i maxima = max_round_3(a.max, b.max);
+        k.t.a = _mm512_add_pd(k.t.a, block_sums);
         _mm512_storeu_pd(out->block_sum + 8 * s, block_sums);
         const __m256 as_f32 =
             is_f16 ? _mm256_cvtph_ps(maxima) : _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(maxima), 16));
         _mm256_storeu_ps(out->block_max + 8 * s, as_f32);
     }
-    end_sums(out, &t);
-    out->n_zero = (uint32_t)(n_steps * MS_PANEL_STEP) - sum_u16(n_not_zero);
-    *most = largest_i16(largest);
-    *least = largest_u16(lowest);
+    end_sums(out, &k.t);
+    out->n_zero = (uint32_t)(n_steps * MS_PANEL_STEP) - sum_u16(k.n_not_zero);
+    *most = largest_i16(k.largest);
+    *least = largest_u16(k.lowest);
 }
 
 static void measure_bf16(ms_panel_facts *out, const void *w, size_t n_steps, uint32_t *most, uint32_t *least) {
@@ -179,7 +201,10 @@ static void measure_f32(ms_panel_facts *out, const void *w, size_t n_steps, uint
                             _mm512_permutex2var_ps(_mm512_castsi512_ps(c0), odds, _mm512_castsi512_ps(c1))};
             of_abs[b] = add_block(&t, p, false);
         }
-        const __m512d block_sums = eight_trees(of_abs);
+        const __m512d *const x = of_abs;
+        const __m512d abcd = sum_round_2(sum_round_1(x[0], x[1]), sum_round_1(x[2], x[3]));
+        const __m512d efgh = sum_round_2(sum_round_1(x[4], x[5]), sum_round_1(x[6], x[7]));
+        const __m512d block_sums = sum_round_3(abcd, efgh);
         t.a = _mm512_add_pd(t.a, block_sums);
         _mm512_storeu_pd(out->block_sum + 8 * s, block_sums);
     }
