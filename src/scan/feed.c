@@ -1,6 +1,7 @@
 #include "feed.h"
 
 #include "decode.h"
+#include "decoders.h"
 #include "half.h"
 #include "mem.h"
 
@@ -27,7 +28,7 @@ static ms_status see_all(ms_feed *feed, ms_err *err) {
 ms_status ms_feed_open(ms_feed *feed, const ms_checkpoint *ckpt, const ms_matrix *matrix, ms_err *err) {
     MS_TRY(need_buffers(feed, err));
     const ms_tensor *const tensor = &ckpt->tensors[matrix->tensor];
-    const bool plain = !tensor->scheme || !tensor->scheme[0];
+    const bool plain = ms_tensor_is_plain(tensor);
     feed->ckpt = ckpt;
     feed->matrix = matrix;
     feed->stored = tensor->stored->dtype;

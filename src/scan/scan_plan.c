@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "checked.h"
+#include "decoders.h"
 #include "mem.h"
 #include "panel.h"
 
@@ -31,12 +32,18 @@ ms_scan_cut ms_scan_cut_of(uint64_t n, uint64_t unit) {
     return cut;
 }
 
-/* The bytes between the first and the last element of the matrix. */
-static ms_range range_of(const ms_checkpoint *ckpt, const ms_matrix *m) {
+/* The bytes between the first and the last element of the matrix. For packed storage, whose elements are not where a stored
+ * type would have them, that is not known: the k-th matrix of count gets that share of the tensor. */
+static ms_range range_of(const ms_checkpoint *ckpt, const ms_matrix *m, uint64_t k, uint64_t count) {
     const ms_stored *const stored = ckpt->tensors[m->tensor].stored;
     ms_range range = {.source = stored->source, .offset = stored->offset};
     uint64_t offset, n_bytes, first;
     if (m->rows == 0 || m->cols == 0) return range;
+    if (!ms_tensor_is_plain(&ckpt->tensors[m->tensor])) {
+        range.offset += stored->n_bytes / count * k;
+        range.n_bytes = k + 1 < count ? stored->n_bytes / count : stored->n_bytes - stored->n_bytes / count * k;
+        return range;
+    }
     const uint64_t n = (m->rows - 1) * m->row_stride + (m->cols - 1) * m->col_stride + 1;
     if (!ms_dtype_range(stored->dtype, m->first, n, &offset, &n_bytes, &first)) return range;
     if (!ms_range_inside(offset, n_bytes, stored->n_bytes)) return range;
@@ -57,10 +64,15 @@ static int by_place(const void *a, const void *b) {
     return (x->matrix > y->matrix) - (x->matrix < y->matrix);
 }
 
-static void fill(ms_scan_plan *plan, placed *items, const ms_checkpoint *ckpt, const ms_matrix *matrices, size_t n,
-                 ms_scan_items_of *items_of, const void *context) {
-    for (size_t i = 0; i < n; i++)
-        items[i] = (placed){range_of(ckpt, &matrices[i]), ckpt->tensors[matrices[i].tensor].file, (uint32_t)i};
+/* counts: [2, n_tensors], zeroed. */
+static void fill(ms_scan_plan *plan, placed *items, uint32_t *counts, const ms_checkpoint *ckpt, const ms_matrix *matrices,
+                 size_t n, ms_scan_items_of *items_of, const void *context) {
+    uint32_t *const seen = counts + ckpt->n_tensors;
+    for (size_t i = 0; i < n; i++) counts[matrices[i].tensor]++;
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t t = matrices[i].tensor;
+        items[i] = (placed){range_of(ckpt, &matrices[i], seen[t]++, counts[t]), ckpt->tensors[t].file, (uint32_t)i};
+    }
     qsort(items, n, sizeof *items, by_place);
     plan->first_item[0] = plan->first_byte[0] = 0;
     for (size_t k = 0; k < n; k++) {
@@ -80,9 +92,11 @@ ms_status ms_scan_plan_make(ms_scan_plan *out, const ms_checkpoint *ckpt, const 
     out->first_byte = ms_mem_alloc_array(n_matrices + 1, sizeof *out->first_byte);
     out->ranges = ms_mem_alloc_array(n_matrices, sizeof *out->ranges);
     placed *const items = ms_mem_alloc_array(n_matrices, sizeof *items);
-    const bool fine = out->order && out->first_item && out->first_byte && out->ranges && items;
-    if (fine) fill(out, items, ckpt, matrices, n_matrices, items_of, context);
+    uint32_t *const counts = ms_mem_zalloc_array(ckpt->n_tensors, 2 * sizeof *counts);
+    const bool fine = out->order && out->first_item && out->first_byte && out->ranges && items && counts;
+    if (fine) fill(out, items, counts, ckpt, matrices, n_matrices, items_of, context);
     ms_mem_free(items);
+    ms_mem_free(counts);
     if (!fine) ms_scan_plan_free(out);
     return fine ? MS_OK : ms_err_memory(err, "the plan of a scan");
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "decode_row.h"
 #include "ggml_block.h"
 #include "half.h"
 
@@ -111,6 +112,27 @@ ms_status ms_decode_f32_strided(ms_dtype dtype, const void *bytes, size_t first,
     return MS_OK;
 }
 
+ms_decode_row *ms_decode_row_of(ms_isa isa, ms_dtype dtype) {
+#if defined(__x86_64__)
+    if (isa == MS_ISA_SCALAR) return NULL;
+    switch (dtype) {
+    case MS_DTYPE_BF16: return ms_decode_row_bf16_avx2;
+    case MS_DTYPE_F16: return ms_decode_row_f16_avx2;
+    case MS_DTYPE_F8_E4M3: return ms_decode_row_e4m3_avx2;
+    case MS_DTYPE_F8_E5M2: return ms_decode_row_e5m2_avx2;
+    default: return NULL;
+    }
+#else
+    (void)isa, (void)dtype;
+    return NULL;
+#endif
+}
+
 ms_status ms_decode_f32(ms_dtype dtype, const void *bytes, size_t first, size_t n, float *out, ms_err *err) {
+    ms_decode_row *const row = ms_decode_row_of(ms_cpu_isa(), dtype);
+    if (row) {
+        row((const uint8_t *)bytes + first * ms_dtype_info_of(dtype)->bits / 8, n, out);
+        return MS_OK;
+    }
     return ms_decode_f32_strided(dtype, bytes, first, 1, n, out, err);
 }
