@@ -111,12 +111,21 @@ static ms_status collect_columns(ms_scan *scan, bool quant, ms_lens_columns *col
     return MS_OK;
 }
 
+/* Without any scheme the columns are there all the same: a table has one header, whatever is in it. */
+static ms_status columns_of_no_scheme(ms_scan *scan, ms_lens_columns *columns, ms_err *err) {
+    for (size_t k = 0; ms_lenses[k]; k++)
+        if (ms_lenses[k]->is_quant && !ms_lenses[k]->columns(&scan->options, 0, &scan->arena, columns))
+            return ms_err_memory(err, "columns");
+    return MS_OK;
+}
+
 static ms_status order_columns(ms_scan *scan, bool quant, ms_err *err) {
     static const ms_lens_column error_column = {
         100, {"error", MS_COLUMN_STR, "", "why the simulation failed: the class and the words of MLX"}};
     ms_lens_columns columns = {0};
     const size_t first_value = scan->n_values;
     ms_status status = collect_columns(scan, quant, &columns, err);
+    if (status == MS_OK && quant && scan->options.n_schemes == 0) status = columns_of_no_scheme(scan, &columns, err);
     const size_t n_lens = columns.n;
     if (status == MS_OK && quant && !MS_VEC_PUSH(&columns, error_column)) status = ms_err_memory(err, "columns");
     const size_t n = columns.n;
