@@ -242,7 +242,7 @@ static void put_name(ms_page *p) {
 
 static void put_bar(ms_page *p, double share) {
     static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
-    const int steps = (int)(share * BAR * 8 + 0.5);
+    const int steps = (int)(share * (double)(BAR * 8) + 0.5);
     style(p, MS_STYLE_ACCENT);
     for (int i = 0; i < steps / 8; i++) ms_buf_put_text(p->buf, p->cli->unicode ? "█" : "#");
     if (p->cli->unicode) ms_buf_put_text(p->buf, eighths[steps % 8]);

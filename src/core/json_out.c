@@ -14,7 +14,7 @@ static void set_bit(uint64_t *bits, int i, bool on) {
 
 static void put_line(ms_json_out *out) {
     static const char blanks[] = "                                ";
-    size_t n = (size_t)(out->depth * out->indent);
+    size_t n = (size_t)out->depth * (size_t)out->indent;
     ms_buf_put_char(out->buf, '\n');
     for (; n >= sizeof blanks; n -= sizeof blanks - 1) ms_buf_put(out->buf, blanks, sizeof blanks - 1);
     ms_buf_put(out->buf, blanks, n);

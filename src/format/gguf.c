@@ -181,7 +181,7 @@ static ms_status read_array(parser *p, ms_str key, ms_json_out *out) {
     if (type != TYPE_STRING) MS_TRY(take(p, n_bytes, &bytes, "an array"));
     if (type == TYPE_BOOL) MS_TRY(check_bool(p, key, bytes, n, p->c.at - (size_t)n));
     for (uint64_t i = 0; i < n && (shown || type == TYPE_STRING); i++) {
-        ms_str text;
+        ms_str text = MS_STR_NONE;
         if (type == TYPE_STRING) MS_TRY(take_string(p, &text, "a string of an array"));
         if (!shown) continue;
         if (type == TYPE_STRING) ms_json_out_str(out, text);
@@ -465,7 +465,7 @@ static void forget(gguf_reader *r) {
 /* One attempt with the first n_view bytes; *starved: the header is longer. */
 static ms_status attempt(gguf_reader *r, size_t n_view, const ms_broken_rules *rules, bool *starved, ms_err *err) {
     ms_scratch viewed = {0};
-    const void *bytes;
+    const void *bytes = NULL;
     ms_status status = ms_scratch_reserve(&r->header, n_view) ? MS_OK : ms_err_memory(err, "the header");
     if (status == MS_OK) status = ms_source_view(r->base.source, 0, n_view, &viewed, &bytes, err);
     if (status == MS_OK) memcpy(r->header.bytes, bytes, n_view);

@@ -184,7 +184,7 @@ static uint64_t unit_of(char kind) {
 /* Types that are listed but not decoded: texts and raw bytes of any length, times with a unit, long doubles. */
 static bool is_other_type(ms_str kind, uint64_t *n_bytes) {
     static const char *const wide[] = {"f12", "f16", "c16", "c24", "c32"};
-    int64_t n;
+    int64_t n = 0;
     for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
         if (ms_str_is(kind, wide[i]) && ms_str_to_i64(ms_str_sub(kind, 1, kind.size), &n)) return *n_bytes = (uint64_t)n, true;
     *n_bytes = 8;

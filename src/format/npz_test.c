@@ -69,7 +69,8 @@ TEST(archives_without_arrays_say_what_they_are) {
         const char *member;
         ms_status want;
         const char *part;
-    } cases[] = {{"archive/data.pkl", MS_ERR_DAMAGED, "pickle, byte 0"}, {"a.txt", MS_ERR_UNSUPPORTED, "without a single .npy"}};
+    } cases[] = {{"archive/data.pkl", MS_ERR_DAMAGED, "pickle, byte 0"},
+                 {"a.txt", MS_ERR_UNSUPPORTED, "without a single .npy"}};
     for (int i = 0; i < 2; i++) {
         make_zip z = {0};
         ms_reader *reader;

@@ -227,7 +227,7 @@ static ms_status integer(machine *m, int64_t value) { return push_new(m, (ms_pno
 
 /* Two's complement, little-endian, any length. */
 static ms_status long_bytes(machine *m, int n_length) {
-    ms_str bytes;
+    ms_str bytes = MS_STR_NONE;
     MS_TRY(bytes_of(m, n_length, &bytes));
     if (bytes.size > 8) return push_new(m, (ms_pnode){.kind = MS_PNODE_BIG_INT, .text = bytes});
     const bool negative = bytes.size > 0 && (uint8_t)bytes.text[bytes.size - 1] >= 0x80;
@@ -237,8 +237,8 @@ static ms_status long_bytes(machine *m, int n_length) {
 }
 
 static ms_status int_line(machine *m) {
-    ms_str text;
-    int64_t value;
+    ms_str text = MS_STR_NONE;
+    int64_t value = 0;
     MS_TRY(line(m, &text));
     if (m->opcode == 'I' && (ms_str_is(text, "00") || ms_str_is(text, "01")))
         return push_new(m, (ms_pnode){.kind = MS_PNODE_BOOL, .boolean = text.text[1] == '1'});
@@ -250,7 +250,7 @@ static ms_status int_line(machine *m) {
 }
 
 static ms_status float_line(machine *m) {
-    ms_str text;
+    ms_str text = MS_STR_NONE;
     char copy[64];
     MS_TRY(line(m, &text));
     if (text.size == 0 || text.size >= sizeof copy) return broken(m, "not a number");
@@ -274,7 +274,7 @@ static ms_status binfloat(machine *m) {
 
 /* STRING: a quoted line; escapes stay as they are written. */
 static ms_status quoted_line(machine *m) {
-    ms_str text;
+    ms_str text = MS_STR_NONE;
     MS_TRY(line(m, &text));
     if (text.size < 2 || (text.text[0] != '\'' && text.text[0] != '"') || text.text[text.size - 1] != text.text[0])
         return broken(m, "the string is not quoted");
@@ -306,7 +306,7 @@ static ms_status call(machine *m, ms_pref callee, ms_pref args, ms_pref kwargs) 
 }
 
 static ms_status reduce(machine *m, bool has_kwargs) {
-    ms_pref callee, args, kwargs = MS_PREF_NONE;
+    ms_pref callee = MS_PREF_NONE, args = MS_PREF_NONE, kwargs = MS_PREF_NONE;
     if (has_kwargs) MS_TRY(pop(m, &kwargs));
     MS_TRY(pop(m, &args));
     MS_TRY(pop(m, &callee));
@@ -319,7 +319,7 @@ static ms_status inst_or_obj(machine *m, bool has_lines) {
     ms_pref callee = MS_PREF_NONE, args = MS_PREF_NONE;
     MS_TRY(find_mark(m, &first));
     if (has_lines) {
-        ms_str module, name;
+        ms_str module = MS_STR_NONE, name = MS_STR_NONE;
         MS_TRY(line(m, &module));
         MS_TRY(line(m, &name));
         MS_TRY(global_of(m, module, name));
@@ -345,7 +345,7 @@ static ms_status build(machine *m) {
 }
 
 static ms_status persistent(machine *m, bool has_line) {
-    ms_pref id, made;
+    ms_pref id = MS_PREF_NONE, made = MS_PREF_NONE;
     if (has_line) {
         ms_str text;
         MS_TRY(line(m, &text));
@@ -359,15 +359,15 @@ static ms_status persistent(machine *m, bool has_line) {
 }
 
 static ms_status two_lines(machine *m) {
-    ms_str module, name;
+    ms_str module = MS_STR_NONE, name = MS_STR_NONE;
     MS_TRY(line(m, &module));
     MS_TRY(line(m, &name));
     return global_of(m, module, name);
 }
 
 static ms_status memo_line(machine *m, uint32_t *index) {
-    ms_str text;
-    int64_t value;
+    ms_str text = MS_STR_NONE;
+    int64_t value = 0;
     MS_TRY(line(m, &text));
     if (!ms_str_to_i64(text, &value) || value < 0 || value > UINT32_MAX) return broken(m, "not a memo number");
     *index = (uint32_t)value;
@@ -407,7 +407,7 @@ static ms_status constant(machine *m, ms_pnode_kind kind, bool value) {
 
 /* Literals, containers. *known: the opcode is one of these. */
 static ms_status do_value(machine *m, bool *known) {
-    uint32_t index;
+    uint32_t index = 0;
     *known = true;
     switch (m->opcode) {
     case 0x80: m->p->protocol = ms_cursor_u8(&m->c); return m->p->protocol <= 5 ? MS_OK : broken(m, "protocols 0 to 5 exist");

@@ -205,7 +205,7 @@ static ms_status member_source(opener *o, const ms_zip_member *m, ms_source **so
 static ms_status load_member(opener *o, const ms_zip_member *m, ms_scratch *out) {
     ms_source *source;
     uint64_t offset;
-    const void *bytes;
+    const void *bytes = NULL;
     ms_scratch viewed = {0};
     if (m->n_bytes > most_pickle)
         return ms_broken_beyond_use(&o->rules, o->err, MS_ERR_UNSUPPORTED, m->name, (int64_t)m->header_at,

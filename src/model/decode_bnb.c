@@ -10,6 +10,8 @@
 #include "decoders.h"
 #include "side.h"
 
+enum { MOST_STATE = 4096 }; /* bytes of JSON */
+
 typedef struct bnb_state {
     uint64_t block, nested_block;
     float nested_offset;
@@ -26,12 +28,14 @@ static ms_status read_state(bnb_state *out, const ms_checkpoint *ckpt, const ms_
                                          NULL};
     ms_side state = {0};
     ms_arena arena = {.budget = 1 << 16};
-    const uint8_t *bytes;
+    const uint8_t *bytes = NULL;
     const ms_json_value *root = NULL;
     *out = (bnb_state){.block = 64, .nested_block = 256};
     ms_status status = ms_side_open_any(&state, ckpt, tensor, leaves, err);
-    if (status == MS_OK)
-        status = ms_side_bytes(&state, 0, state.stored->n_bytes < 4096 ? state.stored->n_bytes : 4096, &bytes, err);
+    if (status == MS_OK && state.stored->n_bytes > MOST_STATE)
+        status = ms_err_set(err, MS_ERR_DAMAGED, "its quant_state has %llu bytes, at most %d are read",
+                            (unsigned long long)state.stored->n_bytes, MOST_STATE);
+    if (status == MS_OK) status = ms_side_bytes(&state, 0, state.stored->n_bytes, &bytes, err);
     if (status == MS_OK) status = ms_json_parse(&root, bytes, (size_t)state.stored->n_bytes, &arena, err);
     if (status == MS_OK) {
         const int64_t block = ms_json_as_i64(ms_json_get(root, "blocksize"), 64);
@@ -106,7 +110,7 @@ static ms_status run_eight(const ms_checkpoint *ckpt, const ms_tensor *tensor, u
     const uint64_t cols = ms_side_dim(&codes, 0);
     ms_status status = MS_OK;
     for (ms_segment s = ms_segment_first(first, n, cols ? cols : 1); s.n > 0 && status == MS_OK; s = ms_segment_next(s, cols)) {
-        const uint8_t *bytes;
+        const uint8_t *bytes = NULL;
         float scale = 0;
         status = ms_side_f32(&scales, s.row, 1, &scale, err);
         if (status == MS_OK) status = ms_side_bytes(&codes, s.row * cols + s.col, s.n, &bytes, err);

@@ -131,7 +131,7 @@ static ms_status scale_segment(fp8_layout *l, ms_segment s, float *out, ms_err *
 static ms_status run(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch,
                      float *out, ms_err *err) {
     fp8_layout l = {0};
-    const void *bytes;
+    const void *bytes = NULL;
     MS_TRY(ms_side_open_any(&l.scale, ckpt, tensor, scale_leaves, err));
     ms_status status = lay_out(&l, ckpt, tensor, err);
     if (status == MS_OK)

@@ -61,7 +61,7 @@ static ms_status codes_of(int_layout *l, uint64_t row, uint64_t col, size_t n, i
     if (!l->is_packed) {
         const uint8_t *bytes;
         MS_TRY(ms_side_bytes(&l->codes, row * l->cols + col, n, &bytes, err));
-        for (size_t i = 0; i < n; i++) q[i] = (int8_t)bytes[i];
+        for (size_t i = 0; i < n; i++) q[i] = bytes[i] < 128 ? bytes[i] : bytes[i] - 256;
         return MS_OK;
     }
     if (l->is_dense) {

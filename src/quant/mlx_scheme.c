@@ -63,7 +63,7 @@ static bool number_after(ms_str word, char letter, int *out) {
 ms_status ms_mlx_scheme_parse(ms_str text, ms_mlx_scheme *out, ms_err *err) {
     ms_str rest = text;
     ms_str word = ms_str_cut(&rest, '_');
-    int bits;
+    int bits = 0;
     ms_mlx_mode mode = ms_mlx_mode_by_name(word);
     const bool short_form = mode == MS_MLX_UNKNOWN_MODE && number_after(word, 'q', &bits);
     if (short_form) mode = MS_MLX_AFFINE;

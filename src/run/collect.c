@@ -6,8 +6,8 @@
 #include "collect_impl.h"
 #include "files.h"
 #include "mem.h"
-#include "model_summary.h"
 #include "meta_stage.h"
+#include "model_summary.h"
 #include "run_path.h"
 
 void ms_collect_say(const ms_collect_state *c, const char *format, ...) {

@@ -134,7 +134,7 @@ static ms_status read_table(ms_table **out, const char *path, ms_err *err) {
     for (size_t c = 0; c < ms_table_n_columns(*out) && n_more < MAX_METRICS; c++) {
         const ms_column_spec *const spec = ms_table_column(*out, c);
         if (!is_group_metric(spec->name) || spec->type == MS_COLUMN_F64 || strlen(spec->name) >= sizeof names[0]) continue;
-        strcpy(names[n_more], spec->name); /* not a number throughout: G does not divide C */
+        memcpy(names[n_more], spec->name, strlen(spec->name) + 1); /* not a number throughout: G does not divide C */
         specs[n++] = (ms_column_spec){names[n_more++], MS_COLUMN_F64, "", ""};
     }
     if (n_more == 0) return MS_OK;
