@@ -11,12 +11,14 @@ extern const ms_command ms_cmd_init;
 extern const ms_command ms_cmd_inspect;
 extern const ms_command ms_cmd_report;
 extern const ms_command ms_cmd_tables;
+extern const ms_command ms_cmd_verify;
 extern const ms_command ms_cmd_version;
 
 static const ms_command *const commands[] = {
     /* Look */
     &ms_cmd_inspect,
     &ms_cmd_dump,
+    &ms_cmd_verify,
 
     /* Measure */
     &ms_cmd_analyze,

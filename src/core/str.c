@@ -139,6 +139,19 @@ static bool is_unprintable(uint32_t c) {
            (c >= 0xFFF0 && c <= 0xFFFB) || c >= 0xE0000;
 }
 
+bool ms_str_is_plain(ms_str s, size_t *bad_at) {
+    for (size_t i = 0; i < s.size;) {
+        uint32_t code = 0;
+        const size_t n = utf8_length((const unsigned char *)s.text + i, s.size - i, &code);
+        if (n == 0 || is_unprintable(code)) {
+            if (bad_at) *bad_at = i;
+            return false;
+        }
+        i += n;
+    }
+    return true;
+}
+
 ms_shown ms_str_shown(ms_str s) {
     ms_shown shown;
     const size_t most = sizeof shown.text - 16; /* room for one escape and the ellipsis */

@@ -1,0 +1,80 @@
+#include "sha256.h"
+
+#include <string.h>
+
+#include "mem.h"
+
+bool ms_sha256_is_hex(ms_str text) {
+    if (text.size != MS_SHA256_HEX) return false;
+    for (size_t i = 0; i < text.size; i++)
+        if (!memchr("0123456789abcdefABCDEF", text.text[i], 22)) return false;
+    return true;
+}
+
+#ifdef MS_HAVE_CRYPTO
+
+#include <openssl/evp.h>
+
+struct ms_sha256 {
+    EVP_MD_CTX *context;
+    bool failed;
+};
+
+bool ms_sha256_available(void) { return true; }
+
+static void begin(ms_sha256 *hash) { hash->failed = !hash->context || EVP_DigestInit_ex(hash->context, EVP_sha256(), NULL) != 1; }
+
+ms_status ms_sha256_create(ms_sha256 **out, ms_err *err) {
+    ms_sha256 *const hash = ms_mem_zalloc(sizeof *hash);
+    *out = NULL;
+    if (!hash) return ms_err_memory(err, "a hash");
+    hash->context = EVP_MD_CTX_new();
+    begin(hash);
+    if (hash->failed) {
+        ms_sha256_destroy(hash);
+        return ms_err_set(err, MS_ERR_UNSUPPORTED, "libcrypto gives no SHA-256 here");
+    }
+    *out = hash;
+    return MS_OK;
+}
+
+void ms_sha256_add(ms_sha256 *hash, const void *bytes, size_t n) {
+    if (EVP_DigestUpdate(hash->context, bytes, n) != 1) hash->failed = true;
+}
+
+ms_status ms_sha256_end(ms_sha256 *hash, char out[static MS_SHA256_HEX + 1], ms_err *err) {
+    static const char digits[] = "0123456789abcdef";
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    const bool ok = !hash->failed && EVP_DigestFinal_ex(hash->context, digest, &n) == 1 && n == MS_SHA256_HEX / 2;
+    begin(hash);
+    if (!ok) return ms_err_set(err, MS_ERR_MEMORY, "libcrypto could not compute a SHA-256");
+    for (unsigned i = 0; i < n; i++) out[2 * i] = digits[digest[i] >> 4], out[2 * i + 1] = digits[digest[i] & 15];
+    out[MS_SHA256_HEX] = 0;
+    return MS_OK;
+}
+
+void ms_sha256_destroy(ms_sha256 *hash) {
+    if (!hash) return;
+    EVP_MD_CTX_free(hash->context);
+    ms_mem_free(hash);
+}
+
+#else
+
+bool ms_sha256_available(void) { return false; }
+
+ms_status ms_sha256_create(ms_sha256 **out, ms_err *err) {
+    *out = NULL;
+    return ms_err_set(err, MS_ERR_UNSUPPORTED,
+                      "this build has no SHA-256: install libssl-dev (OpenSSL's libcrypto) and build again, or use sha256sum");
+}
+void ms_sha256_add(ms_sha256 *hash, const void *bytes, size_t n) { (void)hash, (void)bytes, (void)n; }
+ms_status ms_sha256_end(ms_sha256 *hash, char out[static MS_SHA256_HEX + 1], ms_err *err) {
+    (void)hash;
+    out[0] = 0;
+    return ms_err_set(err, MS_ERR_UNSUPPORTED, "this build has no SHA-256");
+}
+void ms_sha256_destroy(ms_sha256 *hash) { (void)hash; }
+
+#endif
