@@ -12,6 +12,7 @@
 static ms_str without_path(ms_str message, ms_str path) {
     const ms_shown shown = ms_str_shown(path);
     const ms_str head = ms_str_of(shown.text);
+    if (ms_str_starts_with(message, MS_STR("./"))) message = ms_str_sub(message, 2, message.size); /* of the folder "." */
     if (!ms_str_starts_with(message, head)) return message;
     const ms_str rest = ms_str_sub(message, head.size, message.size);
     return ms_str_starts_with(rest, MS_STR(": ")) ? ms_str_sub(rest, 2, rest.size) : message;
@@ -30,6 +31,11 @@ static int64_t byte_of(ms_str message) {
     return end != SIZE_MAX && ms_str_to_i64(ms_str_sub(rest, 0, end), &byte) && byte >= 0 ? byte : MS_NOTE_NO_OFFSET;
 }
 
+/* For who only wants to look this is a warning; as an answer to "is it whole?" it means no. */
+static ms_severity severity_of(const ms_note *note) {
+    return strcmp(note->code, "files.missing_part") == 0 ? MS_NOTE_ERROR : note->severity;
+}
+
 static void add_note(ms_verify *v, const ms_note *note) {
     ms_str message = note->message;
     int64_t offset = note->offset;
@@ -39,7 +45,7 @@ static void add_note(ms_verify *v, const ms_note *note) {
         if (offset != MS_NOTE_NO_OFFSET && ms_str_starts_with(message, MS_STR("byte "))) /* shown apart */
             message = ms_str_sub(message, ms_str_find(message, MS_STR(": "), 0) + 2, message.size);
     }
-    ms_notes_add(&v->findings, note->severity, note->code, note->file, note->tensor, offset, "%.*s", (int)message.size,
+    ms_notes_add(&v->findings, severity_of(note), note->code, note->file, note->tensor, offset, "%.*s", (int)message.size,
                  message.text);
 }
 
