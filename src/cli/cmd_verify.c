@@ -81,7 +81,8 @@ const ms_command ms_cmd_verify = {
     .section = "Look",
     .summary = "is a model well-formed and what it claims to be",
     .description =
-        "Every rule of the file formats, of the index and of the config that the model breaks is a finding with a stable code, a "
+        "Every rule of the file formats, of the index and of the config that the model breaks is a finding with a stable code, "
+        "a "
         "severity, and the byte where it is; docs/verify.md explains each. Nothing in the files is run.\n\n"
         "The exit code is 1 when there is an error among the findings (see --fail-on), also when a file cannot be read at all: "
         "finding that out is what this command is for.",

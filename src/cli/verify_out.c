@@ -11,9 +11,7 @@ static ms_str short_name(const ms_verify *v, ms_str path) {
     return v->folder.size && v->folder.text[v->folder.size - 1] == '/' ? rest : path;
 }
 
-static ms_style style_of(ms_severity severity) {
-    return severity == MS_NOTE_INFO ? MS_STYLE_DIM : MS_STYLE_ALERT;
-}
+static ms_style style_of(ms_severity severity) { return severity == MS_NOTE_INFO ? MS_STYLE_DIM : MS_STYLE_ALERT; }
 
 static void put_finding(ms_cli *cli, ms_buf *buf, const ms_verify *v, const ms_note *note, int width) {
     ms_buf_printf(buf, "%s%-7s%s  %-*s  ", ms_cli_style(cli, style_of(note->severity)), ms_severity_name(note->severity),
@@ -30,13 +28,15 @@ static void put_hashes(ms_buf *buf, const ms_verify *v) {
         const ms_verify_file *const f = &v->files.items[i];
         if (!f->sha256[0]) continue;
         ms_buf_printf(buf, "%s  %s", f->sha256, ms_str_shown(f->name).text);
-        if (f->expected_by) ms_buf_printf(buf, "  (%s: %s)", f->expected_by, strcmp(f->sha256, f->expected) ? "DIFFERENT" : "the same");
+        if (f->expected_by)
+            ms_buf_printf(buf, "  (%s: %s)", f->expected_by, strcmp(f->sha256, f->expected) ? "DIFFERENT" : "the same");
         ms_buf_put_char(buf, '\n');
     }
 }
 
 static size_t count(const ms_verify *v, ms_severity severity) {
-    return ms_notes_count(&v->findings, severity) - (severity == MS_NOTE_ERROR ? 0 : ms_notes_count(&v->findings, severity + 1));
+    return ms_notes_count(&v->findings, severity) -
+           (severity == MS_NOTE_ERROR ? 0 : ms_notes_count(&v->findings, severity + 1));
 }
 
 static size_t n_weight_files(const ms_verify *v) {
@@ -59,9 +59,9 @@ ms_status ms_verify_text(ms_cli *cli, const ms_verify *verify, ms_err *err) {
     put_hashes(&buf, verify);
     const size_t n_files = n_weight_files(verify), n_errors = count(verify, MS_NOTE_ERROR);
     const size_t n_warnings = count(verify, MS_NOTE_WARNING), n_notes = count(verify, MS_NOTE_INFO);
-    ms_buf_printf(&buf, "%zu error%s, %zu warning%s, %zu note%s in %zu file%s with %llu tensors\n", n_errors, n_errors == 1 ? "" : "s",
-                  n_warnings, n_warnings == 1 ? "" : "s", n_notes, n_notes == 1 ? "" : "s", n_files, n_files == 1 ? "" : "s",
-                  (unsigned long long)verify->n_tensors);
+    ms_buf_printf(&buf, "%zu error%s, %zu warning%s, %zu note%s in %zu file%s with %llu tensors\n", n_errors,
+                  n_errors == 1 ? "" : "s", n_warnings, n_warnings == 1 ? "" : "s", n_notes, n_notes == 1 ? "" : "s", n_files,
+                  n_files == 1 ? "" : "s", (unsigned long long)verify->n_tensors);
     return ms_cli_put_and_free(cli, &buf, "the findings", err);
 }
 
@@ -149,7 +149,8 @@ static void put_uri(ms_json_out *out, ms_str path) {
     if (path.size && path.text[0] == '/') ms_buf_put_text(&text, "file://");
     for (size_t i = 0; i < path.size; i++) {
         const unsigned char c = (unsigned char)path.text[i];
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("-._~/", c));
+        const bool plain =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("-._~/", c));
         if (plain) ms_buf_put_char(&text, (char)c);
         else ms_buf_printf(&text, "%%%02X", c);
     }

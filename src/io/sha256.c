@@ -22,7 +22,9 @@ struct ms_sha256 {
 
 bool ms_sha256_available(void) { return true; }
 
-static void begin(ms_sha256 *hash) { hash->failed = !hash->context || EVP_DigestInit_ex(hash->context, EVP_sha256(), NULL) != 1; }
+static void begin(ms_sha256 *hash) {
+    hash->failed = !hash->context || EVP_DigestInit_ex(hash->context, EVP_sha256(), NULL) != 1;
+}
 
 ms_status ms_sha256_create(ms_sha256 **out, ms_err *err) {
     ms_sha256 *const hash = ms_mem_zalloc(sizeof *hash);

@@ -165,10 +165,9 @@ static ms_status look_without_model(ms_verify *v, const char *path, const ms_ver
     bool is_model = !v->is_folder;
     MS_TRY(look_at_each(v, options, &is_model, err));
     if (!is_model) return ms_err_set(err, why_status, "%s", why); /* an ordinary folder */
-    bool said = false; /* one of the files broke the opening, and is named already */
+    bool said = false;                                            /* one of the files broke the opening, and is named already */
     for (size_t i = n_before; i < v->findings.n; i++) said |= strcmp(v->findings.items[i].code, "file.unreadable") == 0;
-    if (!said)
-        ms_notes_add(&v->findings, MS_NOTE_ERROR, "model.unreadable", given, MS_STR(""), MS_NOTE_NO_OFFSET, "%s", why);
+    if (!said) ms_notes_add(&v->findings, MS_NOTE_ERROR, "model.unreadable", given, MS_STR(""), MS_NOTE_NO_OFFSET, "%s", why);
     return v->is_folder ? ms_verify_folder(v, NULL, err) : MS_OK;
 }
 

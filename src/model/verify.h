@@ -7,9 +7,9 @@
  *     ms_verify_free(&verify);
  *
  * The model is opened leniently: every rule that its readers, its index and its config break is a finding. To these come what
- * readers do not look at: names that a terminal would obey, padding that is not zero, files that lie beside the model, and, when
- * asked for, the values and the hashes. A file that cannot be read at all is a finding, and the others are still looked at.
- * Every code is explained in docs/verify.md.
+ * readers do not look at: names that a terminal would obey, padding that is not zero, files that lie beside the model, and,
+ * when asked for, the values and the hashes. A file that cannot be read at all is a finding, and the others are still looked
+ * at. Every code is explained in docs/verify.md.
  */
 #ifndef MS_VERIFY_H
 #define MS_VERIFY_H

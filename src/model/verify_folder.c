@@ -42,7 +42,12 @@ static bool is_of_model(const ms_beside *b) {
 }
 
 static bool is_program(ms_str head) {
-    static const ms_str magics[] = {{"\x7F" "ELF", 4}, {"\xCF\xFA\xED\xFE", 4}, {"\xCE\xFA\xED\xFE", 4}, {"\xCA\xFE\xBA\xBE", 4}};
+    static const ms_str magics[] = {{"\x7F"
+                                     "ELF",
+                                     4},
+                                    {"\xCF\xFA\xED\xFE", 4},
+                                    {"\xCE\xFA\xED\xFE", 4},
+                                    {"\xCA\xFE\xBA\xBE", 4}};
     for (size_t i = 0; i < sizeof magics / sizeof *magics; i++)
         if (ms_str_starts_with(head, magics[i])) return true;
     if (!ms_str_starts_with(head, MS_STR("MZ")) || head.size < 64) return false;
@@ -72,7 +77,8 @@ static void check_kind(const ms_beside *b) {
             say(b, MS_NOTE_WARNING, "folder.pickle",
                 "is a pickle beside weights that need none; loading it can run code: 'verify' it by name, or remove it");
     } else if (ends_with(b->name, scripts) || ms_str_starts_with(b->head, MS_STR("#!"))) {
-        say(b, MS_NOTE_INFO, "folder.script", "is a script; it runs only when someone trusts it (trust_remote_code): read it first");
+        say(b, MS_NOTE_INFO, "folder.script",
+            "is a script; it runs only when someone trusts it (trust_remote_code): read it first");
     } else if (!of_model && ends_with(b->name, weights)) {
         say(b, MS_NOTE_INFO, "folder.not_verified", "looks like weights, but is not part of this model; name it to verify it");
     }
@@ -88,7 +94,8 @@ static void check_link(const ms_beside *b) {
         const bool inside = strncmp(to, folder, n) == 0 && (to[n] == '/' || n == 1);
         const bool is_blob = ms_str_contains(target, MS_STR("/blobs/"));
         if (!inside && !is_blob)
-            say(b, MS_NOTE_INFO, "folder.link_outside", "is a link to '%s', outside the model folder", ms_str_shown(target).text);
+            say(b, MS_NOTE_INFO, "folder.link_outside", "is a link to '%s', outside the model folder",
+                ms_str_shown(target).text);
     }
     free(to);
     free(folder);
@@ -96,12 +103,14 @@ static void check_link(const ms_beside *b) {
 
 /* Only what the file begins with: a chat template may be long, but what breaks out of it is looked for in the metadata too. */
 static void check_template(const ms_beside *b, ms_str text) {
-    static const char *const escapes[] = {"__class__", "__globals__", "__builtins__", "__import__", "__subclasses__", "__mro__"};
+    static const char *const escapes[] = {"__class__",  "__globals__",    "__builtins__",
+                                          "__import__", "__subclasses__", "__mro__"};
     for (size_t i = 0; i < sizeof escapes / sizeof *escapes; i++) {
         const size_t at = ms_str_find(text, ms_str_of(escapes[i]), 0);
         if (at == SIZE_MAX) continue;
         ms_notes_add(&b->v->findings, MS_NOTE_WARNING, "template.escape", b->path, MS_STR(""), (int64_t)at,
-                     "mentions '%s', which no chat needs: do not load it with a program that runs templates unguarded", escapes[i]);
+                     "mentions '%s', which no chat needs: do not load it with a program that runs templates unguarded",
+                     escapes[i]);
         return;
     }
 }
@@ -152,7 +161,8 @@ ms_status ms_verify_folder(ms_verify *v, const ms_checkpoint *ckpt, ms_err *err)
             say(&b, MS_NOTE_WARNING, "folder.name", "the name of this file holds a control, bidi or invisible character");
         if (b.path.text && entry->is_regular) look_inside(&b);
         else if (b.path.text && !entry->is_folder)
-            say(&b, MS_NOTE_WARNING, "folder.odd_file", "is a broken link, a pipe, a socket or a device: no part of a model is that");
+            say(&b, MS_NOTE_WARNING, "folder.odd_file",
+                "is a broken link, a pipe, a socket or a device: no part of a model is that");
     }
     ms_files_list_free(&list);
     return status;

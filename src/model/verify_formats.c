@@ -20,8 +20,8 @@ static bool is_named(ms_tally *t) { return t->n++ < NAMED; }
 
 static void end_tally(const ms_tally *t) {
     if (t->n > NAMED)
-        ms_notes_add(&t->v->findings, t->severity, t->code, t->file, MS_STR(""), MS_NOTE_NO_OFFSET, "and %zu more %s", t->n - NAMED,
-                     t->rest);
+        ms_notes_add(&t->v->findings, t->severity, t->code, t->file, MS_STR(""), MS_NOTE_NO_OFFSET, "and %zu more %s",
+                     t->n - NAMED, t->rest);
 }
 
 static void check_names(ms_verify *v, const ms_file *file) {
@@ -46,8 +46,8 @@ static void check_names(ms_verify *v, const ms_file *file) {
 /* ---- metadata ---- */
 
 /* What chat templates use to leave their sandbox (CVE-2024-34359 and kin). Never evaluated here, only looked for. */
-static const char *const escapes[] = {"__class__",   "__globals__", "__builtins__", "__import__", "__subclasses__",
-                                      "__init__",    "__mro__",     "__getattribute__", "popen("};
+static const char *const escapes[] = {"__class__", "__globals__", "__builtins__",     "__import__", "__subclasses__",
+                                      "__init__",  "__mro__",     "__getattribute__", "popen("};
 
 static const char *escape_in(ms_str text) {
     for (size_t i = 0; i < sizeof escapes / sizeof *escapes; i++)
@@ -90,7 +90,8 @@ static void check_safetensors(ms_verify *v, const ms_file *file) {
                      "__metadata__ names no \"format\"; older versions of transformers refuse such files");
     else if (!is_known)
         ms_notes_add(&v->findings, MS_NOTE_INFO, "safetensors.format_key", file->path, MS_STR(""), MS_NOTE_NO_OFFSET,
-                     "__metadata__ says \"format\": '%s'; loaders know pt, tf, flax, np and mlx", ms_str_shown(format->value).text);
+                     "__metadata__ says \"format\": '%s'; loaders know pt, tf, flax, np and mlx",
+                     ms_str_shown(format->value).text);
     size_t n = 0;
     const ms_stored *first = NULL;
     for (size_t i = 0; i < reader->n_tensors; i++) {
@@ -100,10 +101,11 @@ static void check_safetensors(ms_verify *v, const ms_file *file) {
         if (n++ == 0) first = t;
     }
     if (n)
-        ms_notes_add(&v->findings, MS_NOTE_INFO, "safetensors.unaligned", file->path, first->name, (int64_t)first->offset,
-                     "the data of %zu tensor%s, this one first, begin at no multiple of their element's size: slower, and refused by "
-                     "programs that use mapped bytes in place",
-                     n, n == 1 ? "" : "s");
+        ms_notes_add(
+            &v->findings, MS_NOTE_INFO, "safetensors.unaligned", file->path, first->name, (int64_t)first->offset,
+            "the data of %zu tensor%s, this one first, begin at no multiple of their element's size: slower, and refused by "
+            "programs that use mapped bytes in place",
+            n, n == 1 ? "" : "s");
 }
 
 /* ---- GGUF ---- */
@@ -181,7 +183,8 @@ static void check_mix(ms_verify *v, const ms_checkpoint *ckpt) {
         if (!is_first || !other) continue;
         ms_notes_add(&v->findings, MS_NOTE_INFO, "model.dtype_mix", MS_STR(""), ckpt->tensors[p->first_tensor].stored->name,
                      MS_NOTE_NO_OFFSET, "the %zu tensors '%s' are stored in %zu types: %s, %s%s", n, ms_str_shown(p->text).text,
-                     n_types, ms_dtype_info_of(p->dtype)->name, ms_dtype_info_of(other->dtype)->name, n_types > 2 ? ", ..." : "");
+                     n_types, ms_dtype_info_of(p->dtype)->name, ms_dtype_info_of(other->dtype)->name,
+                     n_types > 2 ? ", ..." : "");
     }
 }
 
@@ -210,8 +213,8 @@ ms_status ms_verify_formats(ms_verify *v, const ms_checkpoint *ckpt, ms_err *err
         const ms_status status = check_file(v, ckpt, &ckpt->files[f], &why);
         if (status == MS_ERR_MEMORY) return ms_err_memory(err, "the check of a file");
         if (status != MS_OK)
-            ms_notes_add(&v->findings, MS_NOTE_ERROR, "file.unreadable", ckpt->files[f].path, MS_STR(""), MS_NOTE_NO_OFFSET, "%s",
-                         why.text);
+            ms_notes_add(&v->findings, MS_NOTE_ERROR, "file.unreadable", ckpt->files[f].path, MS_STR(""), MS_NOTE_NO_OFFSET,
+                         "%s", why.text);
     }
     check_mix(v, ckpt);
     check_config(v, ckpt);

@@ -71,7 +71,8 @@ static ms_status hash_source(ms_sha256 *hash, ms_source *source, const ms_verify
         const void *bytes;
         if (options->cancel && *options->cancel) status = ms_err_set(err, MS_ERR_INTERRUPTED, "interrupted");
         if (status == MS_OK) status = ms_source_view(source, at, n, &scratch, &bytes, err);
-        if (at + n < source->size) ms_source_will_need(source, at + n, source->size - at - n < STEP ? source->size - at - n : STEP);
+        if (at + n < source->size)
+            ms_source_will_need(source, at + n, source->size - at - n < STEP ? source->size - at - n : STEP);
         if (status == MS_OK) ms_sha256_add(hash, bytes, n);
         if (options->advance) options->advance(options->context, n);
     }
@@ -109,7 +110,8 @@ static ms_status add_side_files(ms_verify *v, ms_err *err) {
     return status;
 }
 
-static ms_status check_file(ms_verify *v, ms_sha256 *hash, ms_verify_file *file, const ms_verify_options *options, ms_err *err) {
+static ms_status check_file(ms_verify *v, ms_sha256 *hash, ms_verify_file *file, const ms_verify_options *options,
+                            ms_err *err) {
     ms_err why = {0};
     ask_link(file);
     MS_TRY(ask_download(v, file, err));
@@ -119,7 +121,8 @@ static ms_status check_file(ms_verify *v, ms_sha256 *hash, ms_verify_file *file,
         ms_notes_add(&v->findings, MS_NOTE_ERROR, "hash.unreadable", file->path, MS_STR(""), MS_NOTE_NO_OFFSET, "%s", why.text);
     else if (file->expected[0] && strcmp(file->expected, file->sha256) != 0)
         ms_notes_add(&v->findings, MS_NOTE_ERROR, "hash.mismatch", file->path, MS_STR(""), MS_NOTE_NO_OFFSET,
-                     "SHA-256 is %s, by %s it should be %s; fetch the file again", file->sha256, file->expected_by, file->expected);
+                     "SHA-256 is %s, by %s it should be %s; fetch the file again", file->sha256, file->expected_by,
+                     file->expected);
     return MS_OK;
 }
 

@@ -34,18 +34,18 @@ typedef struct ms_values {
 } ms_values;
 
 /* bits: the value's; exponent, mantissa: masks. A loop without branches, so that compilers make vectors of it. */
-#define COUNT_BITS(type, exponent, mantissa)                                  \
-    for (uint64_t i = 0; i < n; i++) {                                        \
-        type bits;                                                            \
-        memcpy(&bits, p + i * sizeof bits, sizeof bits);                      \
-        const bool special = (bits & (type)(exponent)) == (type)(exponent);   \
-        const bool inf = special & ((bits & (type)(mantissa)) == 0);          \
-        n_special += special, n_inf += inf;                                   \
-        n_zero += (bits & ((type)(exponent) | (type)(mantissa))) == 0;        \
-    }                                                                         \
+#define COUNT_BITS(type, exponent, mantissa)                                     \
+    for (uint64_t i = 0; i < n; i++) {                                           \
+        type bits;                                                               \
+        memcpy(&bits, p + i * sizeof bits, sizeof bits);                         \
+        const bool special = (bits & (type)(exponent)) == (type)(exponent);      \
+        const bool inf = special & ((bits & (type)(mantissa)) == 0);             \
+        n_special += special, n_inf += inf;                                      \
+        n_zero += (bits & ((type)(exponent) | (type)(mantissa))) == 0;           \
+    }                                                                            \
     for (uint64_t i = 0; n_special && seen->first == UINT64_MAX && i < n; i++) { \
-        type bits;                                                            \
-        memcpy(&bits, p + i * sizeof bits, sizeof bits);                      \
+        type bits;                                                               \
+        memcpy(&bits, p + i * sizeof bits, sizeof bits);                         \
         if ((bits & (type)(exponent)) == (type)(exponent)) seen->first = at + i; \
     }
 
@@ -127,7 +127,8 @@ static ms_status plan(ms_values *all, uint64_t *total, ms_err *err) {
             ms_part part = {.tensor = (uint32_t)i, .first = at, .n = n - at < CHUNK ? n - at : CHUNK, .before = *total};
             part.seen.first = UINT64_MAX;
             if (!ms_dtype_range(t->dtype, at, part.n, &part.offset, &part.n_bytes, &part.skip)) break;
-            if (part.n_bytes > t->n_bytes || part.offset > t->n_bytes - part.n_bytes) break; /* lenient: shorter than its shape */
+            if (part.n_bytes > t->n_bytes || part.offset > t->n_bytes - part.n_bytes)
+                break; /* lenient: shorter than its shape */
             *total += part.n_bytes;
             if (!MS_VEC_PUSH(&all->parts, part)) return ms_err_memory(err, "the plan of reading");
         }
@@ -163,8 +164,9 @@ static void report(ms_verify *v, const ms_checkpoint *ckpt, uint32_t tensor, con
                                   ? (int64_t)(t->offset + offset)
                                   : MS_NOTE_NO_OFFSET;
         ms_notes_add(&v->findings, MS_NOTE_WARNING, seen->n_nan ? "values.nan" : "values.inf", file, t->name, place,
-                     "%llu NaN and %llu infinities among %llu values, the first is number %llu", (unsigned long long)seen->n_nan,
-                     (unsigned long long)seen->n_inf, (unsigned long long)n, (unsigned long long)seen->first);
+                     "%llu NaN and %llu infinities among %llu values, the first is number %llu",
+                     (unsigned long long)seen->n_nan, (unsigned long long)seen->n_inf, (unsigned long long)n,
+                     (unsigned long long)seen->first);
     }
     if (t->rank >= 2 && n > 1 && seen->n_zero == n)
         ms_notes_add(&v->findings, MS_NOTE_INFO, "values.zero", file, t->name, (int64_t)t->offset,
