@@ -118,7 +118,7 @@ static ms_status collect(machine *m, ms_pnode_kind kind) {
 }
 
 static ms_status tuple_of(machine *m, size_t n) {
-    ms_pref made, items[3];
+    ms_pref made = MS_PREF_NONE, items[3];
     for (size_t i = n; i > 0; i--) MS_TRY(pop(m, &items[i - 1]));
     MS_TRY(make(m, (ms_pnode){.kind = MS_PNODE_TUPLE}, &made));
     MS_TRY(add_items(m, made, items, n));
