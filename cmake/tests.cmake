@@ -1,4 +1,4 @@
-add_executable(moescope_tests tests/test_main.c tests/make_file.c ${ms_tests})
+add_executable(moescope_tests tests/test_main.c tests/make_file.c tests/make_model.c ${ms_tests})
 target_link_libraries(moescope_tests PRIVATE ms_objects)
 target_compile_options(moescope_tests PRIVATE -Wno-missing-prototypes)
 target_compile_definitions(moescope_tests PRIVATE MS_SOURCE_DIR="${CMAKE_SOURCE_DIR}")

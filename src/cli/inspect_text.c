@@ -25,7 +25,7 @@ static void label(ms_page *p, const char *text) {
 static void heading(ms_page *p, const char *text) {
     ms_buf_put_char(p->buf, '\n');
     style(p, MS_STYLE_BOLD);
-    ms_buf_printf(p->buf, "  %s", text);
+    ms_buf_put_text(p->buf, text);
     style(p, MS_STYLE_PLAIN);
     ms_buf_put_char(p->buf, '\n');
 }
@@ -243,6 +243,8 @@ static void put_name(ms_page *p) {
 static void put_bar(ms_page *p, double share) {
     static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
     const int steps = (int)(share * (double)(BAR * 8) + 0.5);
+    if (steps < (p->cli->unicode ? 1 : 8)) return;
+    ms_buf_put_text(p->buf, "  ");
     style(p, MS_STYLE_ACCENT);
     for (int i = 0; i < steps / 8; i++) ms_buf_put_text(p->buf, p->cli->unicode ? "█" : "#");
     if (p->cli->unicode) ms_buf_put_text(p->buf, eighths[steps % 8]);
@@ -266,7 +268,6 @@ static void put_roles(ms_page *p) {
         put_right(p->buf, ms_str_of(ms_human_count(rows[i].n).text), width);
         ms_buf_put_text(p->buf, "  ");
         put_right(p->buf, ms_str_of(ms_human_percent(share).text), 8);
-        ms_buf_put_text(p->buf, "  ");
         put_bar(p, share);
         ms_buf_put_char(p->buf, '\n');
     }

@@ -17,24 +17,9 @@ static void note_config(ms_checkpoint *ckpt, const char *code, const char *what)
                  "%s; what only the config tells (the number of experts per token, for one) stays unknown", what);
 }
 
-/* config.json, or params.json of Mistral's own files. Whatever is wrong with it is a note: tensors tell most of what it would.
- */
-static ms_status read_config(ms_checkpoint *ckpt, ms_err *err) {
-    static const char *const names[] = {"config.json", "params.json"};
+/* Whatever is wrong with a config is a note: tensors tell most of what it would. */
+static ms_status parse_config(ms_checkpoint *ckpt, ms_str text, ms_err *err) {
     ms_err why = {0};
-    for (size_t i = 0; i < 2 && ckpt->config_path.size == 0 && ckpt->folder.text; i++) {
-        const ms_str path = ms_files_join(&ckpt->arena, ckpt->folder, ms_str_of(names[i]));
-        if (!path.text) return ms_err_memory(err, "a path");
-        if (ms_files_is_regular(path.text)) ckpt->config_path = path;
-    }
-    if (ckpt->config_path.size == 0) return MS_OK;
-    const ms_status status = ms_files_read(&ckpt->config_text, ckpt->config_path.text, max_config_bytes, &why);
-    if (status == MS_ERR_MEMORY) return ms_err_memory(err, "the config");
-    if (status != MS_OK) {
-        note_config(ckpt, "config.unreadable", why.text);
-        return MS_OK;
-    }
-    const ms_str text = ms_buf_str(&ckpt->config_text);
     const ms_json_value *root = NULL;
     if (text.size == 0) {
         note_config(ckpt, "config.empty", "the file is empty");
@@ -46,6 +31,23 @@ static ms_status read_config(ms_checkpoint *ckpt, ms_err *err) {
     } else {
         ckpt->config = root;
     }
+    return MS_OK;
+}
+
+/* config.json, or params.json of Mistral's own files. */
+static ms_status read_config(ms_checkpoint *ckpt, ms_err *err) {
+    static const char *const names[] = {"config.json", "params.json"};
+    ms_err why = {0};
+    for (size_t i = 0; i < 2 && ckpt->config_path.size == 0 && ckpt->folder.text; i++) {
+        const ms_str path = ms_files_join(&ckpt->arena, ckpt->folder, ms_str_of(names[i]));
+        if (!path.text) return ms_err_memory(err, "a path");
+        if (ms_files_is_regular(path.text)) ckpt->config_path = path;
+    }
+    if (ckpt->config_path.size == 0) return MS_OK;
+    const ms_status status = ms_files_read(&ckpt->config_text, ckpt->config_path.text, max_config_bytes, &why);
+    if (status == MS_ERR_MEMORY) return ms_err_memory(err, "the config");
+    if (status == MS_OK) return parse_config(ckpt, ms_buf_str(&ckpt->config_text), err);
+    note_config(ckpt, "config.unreadable", why.text);
     return MS_OK;
 }
 
@@ -117,8 +119,10 @@ static ms_status open_files(ms_checkpoint *ckpt, const ms_open_options *options,
     } else {
         ms_pool *pool;
         status = ms_pool_create(&pool, n_threads, err);
-        if (status == MS_OK) status = ms_pool_run(pool, n, open_one, &all, NULL, err);
-        if (status == MS_OK) ms_pool_destroy(pool);
+        if (status == MS_OK) {
+            status = ms_pool_run(pool, n, open_one, &all, NULL, err);
+            ms_pool_destroy(pool);
+        }
     }
     if (status == MS_OK) status = settle(ckpt, all.items, options->lenient, err);
     for (size_t i = 0; i < n; i++) ms_notes_free(&all.items[i].notes);
@@ -157,15 +161,19 @@ static ms_status list_tensors(ms_checkpoint *ckpt, ms_err *err) {
     return MS_OK;
 }
 
-/* Config, headers, index, families: what both ways of opening share. */
+/* Tensors, index, families: what all ways of opening share, once the readers are there. */
 static ms_status fill(ms_checkpoint *ckpt, const ms_open_options *options, ms_err *err) {
-    MS_TRY(read_config(ckpt, err));
-    MS_TRY(open_files(ckpt, options, err));
     MS_TRY(ms_embedded_config_read(ckpt, err));
     MS_TRY(ms_model_config_read(&ckpt->model, ckpt->config, &ckpt->arena, &ckpt->notes, ckpt->config_path, err));
     MS_TRY(list_tensors(ckpt, err));
     MS_TRY(ms_index_check(ckpt, err));
     return options->no_family ? MS_OK : ms_family_classify(ckpt, err);
+}
+
+static ms_status open_and_fill(ms_checkpoint *ckpt, const ms_open_options *options, ms_err *err) {
+    MS_TRY(read_config(ckpt, err));
+    MS_TRY(open_files(ckpt, options, err));
+    return fill(ckpt, options, err);
 }
 
 static ms_status add_file(ms_checkpoint *ckpt, ms_str path, ms_str name, ms_err *err) {
@@ -223,7 +231,7 @@ ms_status ms_checkpoint_open(ms_checkpoint **out, const char *path, const ms_ope
     if (!ckpt) return ms_err_memory(err, "the checkpoint");
     ms_status status = ms_file_set_find(&set, path, &ckpt->arena, &ckpt->notes, err);
     if (status == MS_OK) status = take_set(ckpt, &set, err);
-    if (status == MS_OK) status = fill(ckpt, options ? options : &defaults, err);
+    if (status == MS_OK) status = open_and_fill(ckpt, options ? options : &defaults, err);
     ms_file_set_free(&set);
     if (status == MS_OK) *out = ckpt;
     else ms_checkpoint_close(ckpt);
@@ -243,6 +251,41 @@ ms_status ms_checkpoint_open_files(ms_checkpoint **out, const char *const *paths
         const ms_str name = folder ? ms_files_relative(&ckpt->arena, path, ckpt->folder) : ms_files_name_of(path);
         status = name.text ? add_file(ckpt, path, name, err) : ms_err_memory(err, "a path");
     }
+    if (status == MS_OK) status = open_and_fill(ckpt, options ? options : &defaults, err);
+    if (status == MS_OK) *out = ckpt;
+    else ms_checkpoint_close(ckpt);
+    return status;
+}
+
+/* Gives the readers to the checkpoint; those it has no room for are closed. */
+static ms_status take_readers(ms_checkpoint *ckpt, ms_reader **readers, size_t n, ms_err *err) {
+    ckpt->files = ms_mem_zalloc_array(n ? n : 1, sizeof *ckpt->files);
+    for (size_t i = 0; i < n; i++) {
+        if (!ckpt->files) {
+            ms_reader_close(readers[i]);
+            continue;
+        }
+        const ms_str path = ms_str_of(readers[i]->source->path);
+        ckpt->files[ckpt->n_files++] = (ms_file){.path = path,
+                                                 .name = ms_files_name_of(path),
+                                                 .reader = readers[i],
+                                                 .n_bytes = readers[i]->source->size};
+    }
+    return ckpt->files ? MS_OK : ms_err_memory(err, "the list of files");
+}
+
+ms_status ms_checkpoint_over(ms_checkpoint **out, ms_reader **readers, size_t n, ms_str config, const ms_open_options *options,
+                             ms_err *err) {
+    ms_checkpoint blank = {0};
+    *out = NULL;
+    ms_checkpoint *const ckpt = make(n ? readers[0]->source->path : "");
+    ms_status status = take_readers(ckpt ? ckpt : &blank, readers, n, err);
+    if (!ckpt) {
+        for (size_t i = 0; i < blank.n_files; i++) ms_reader_close(blank.files[i].reader);
+        ms_mem_free(blank.files);
+        return ms_err_memory(err, "the checkpoint");
+    }
+    if (status == MS_OK && config.text) status = parse_config(ckpt, config, err);
     if (status == MS_OK) status = fill(ckpt, options ? options : &defaults, err);
     if (status == MS_OK) *out = ckpt;
     else ms_checkpoint_close(ckpt);

@@ -308,7 +308,9 @@ static bool is_mixer(ms_str suffix) {
 static ms_role role_by_words(const ms_pattern *p, const ms_parts *parts, ms_str module) {
     const ms_str last = last_component(module), leafless = last_component(p->text);
     if (p->rank <= 1 && (is_norm(last) || is_norm(leafless))) return MS_ROLE_NORM;
-    const bool at_the_ends = parts->layer_number < 0 || ms_str_is(ms_str_of(parts->section), "mtp");
+    /* Layers for multi-token prediction bring their own: model.layers.61.embed_tokens, .shared_head.head */
+    const bool at_the_ends = parts->layer_number < 0 || ms_str_is(ms_str_of(parts->section), "mtp") ||
+                             ms_str_is(last, "embed_tokens") || ms_str_contains(parts->suffix, MS_STR("shared_head."));
     if (at_the_ends && in_list(last, ms_family_embeddings) && p->rank <= 2) return MS_ROLE_EMBEDDING;
     if (is_mixer(parts->suffix)) return MS_ROLE_ATTENTION;
     return MS_ROLE_OTHER;
@@ -439,7 +441,11 @@ static void fill_tensors(ms_classifier *c) {
     }
 }
 
-static bool looks_like_experts(const ms_pattern *p) {
+/* By a word of its name, or as a stack with one matrix for each expert of the config. */
+static bool looks_like_experts(const ms_checkpoint *ckpt, const ms_pattern *p) {
+    const ms_stored *const s = ckpt->tensors[p->first_tensor].stored;
+    const int64_t n = ms_config_at(&ckpt->model.experts, 0, -1);
+    if (p->layer_number >= 0 && p->section[0] == 0 && s->rank == 3 && n > 1 && s->shape[0] == (uint64_t)n) return true;
     return ms_str_contains_nocase(p->text, MS_STR("expert")) || ms_str_contains_nocase(p->text, MS_STR("router")) ||
            ms_str_contains_nocase(p->text, MS_STR("moe"));
 }
@@ -447,7 +453,7 @@ static bool looks_like_experts(const ms_pattern *p) {
 static void note_unexplained(ms_classifier *c) {
     for (size_t i = 0; i < c->patterns.n; i++) {
         const ms_pattern *const p = &c->patterns.items[i];
-        if (p->role != MS_ROLE_OTHER || !looks_like_experts(p)) continue;
+        if (p->role != MS_ROLE_OTHER || !looks_like_experts(c->ckpt, p)) continue;
         const ms_stored *const first = c->ckpt->tensors[p->first_tensor].stored;
         ms_notes_add(&c->ckpt->notes, MS_NOTE_WARNING, "family.unexplained", MS_STR(""), first->name, MS_NOTE_NO_OFFSET,
                      "looks like a part of experts, but no family table knows this name; %zu such tensors are left out",

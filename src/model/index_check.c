@@ -215,8 +215,12 @@ static void note_unlisted(ms_checkpoint *ckpt, const uint8_t *listed) {
     finish(&unlisted);
 }
 
+/* Only when all shards are there: else the difference says nothing new. */
 static void check_total(ms_checkpoint *ckpt) {
     uint64_t tensors = 0, files = 0;
+    for (size_t f = 0; f < ckpt->n_files; f++)
+        if (!ckpt->files[f].reader) return;
+    if (ckpt->n_files < ckpt->index->n_shards) return;
     for (size_t i = 0; i < ckpt->n_tensors; i++) tensors += ckpt->tensors[i].stored->n_bytes;
     for (size_t f = 0; f < ckpt->n_files; f++) files += ckpt->files[f].n_bytes;
     const uint64_t stated = ckpt->index->total_size;

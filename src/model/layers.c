@@ -36,6 +36,11 @@ static size_t layer_of(ms_layer_set *set, const ms_tensor *t) {
     return set->last = *slot;
 }
 
+static bool is_hidden(const ms_checkpoint *ckpt, uint64_t n) {
+    const int64_t hidden = ms_config_at(&ckpt->model.hidden, 0, -1);
+    return hidden <= 0 || n == (uint64_t)hidden;
+}
+
 /* Logits of a router: [E, H], or [H, E] where only that fits the hidden size. */
 static int64_t rows_of_router(const ms_checkpoint *ckpt, const ms_tensor *t) {
     const int64_t hidden = ms_config_at(&ckpt->model.hidden, 0, -1);
@@ -184,7 +189,7 @@ static void drop_empty(ms_checkpoint *ckpt) {
 }
 
 static void check_counts(ms_checkpoint *ckpt) {
-    ms_finding config = {0}, router = {0}, missing = {0};
+    ms_finding config = {0}, router = {0}, missing = {0}, width = {0};
     int64_t wanted = 0, zero = ms_config_at(&ckpt->model.zero_experts, 0, 0);
     char text[64];
     for (size_t l = 0; l < ckpt->n_layers; l++) {
@@ -196,7 +201,13 @@ static void check_counts(ms_checkpoint *ckpt) {
             layer->router_rows != layer->experts + zero)
             found(&router, layer);
         if (layer->present < layer->experts) found(&missing, layer);
+        const ms_logical shape = layer->router == MS_NO_TENSOR ? (ms_logical){0} : ms_logical_shape(ckpt, &ckpt->tensors[layer->router]);
+        if (shape.rank == 2 && !is_hidden(ckpt, shape.shape[0]) && !is_hidden(ckpt, shape.shape[1])) found(&width, layer);
     }
+    if (width.n)
+        ms_notes_add(&ckpt->notes, MS_NOTE_WARNING, "router.width", MS_STR(""), ckpt->tensors[width.first->router].stored->name,
+                     MS_NOTE_NO_OFFSET, "%s: no axis of the router is the hidden size %lld of the config", layers_text(&width, text),
+                     (long long)ms_config_at(&ckpt->model.hidden, 0, -1));
     if (config.n)
         ms_notes_add(&ckpt->notes, MS_NOTE_WARNING, "experts.config", ckpt->config_path, MS_STR(""), MS_NOTE_NO_OFFSET,
                      "'%s' says %lld experts, the tensors of %s say %lld; the tensors are believed",

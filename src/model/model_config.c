@@ -222,7 +222,7 @@ static bool kinds_from_rule(ms_lookup *look, ms_kinds *kinds) {
     const ms_config_ints first = FIND_INTS(look, "first_k_dense_replace", "num_dense_layers");
     const ms_config_ints *decisive[] = {&period, &interleave, &start, &every, &step, &first, &freq};
     size_t d = 0;
-    while (d < 7 && !decisive[d]->known) d++;
+    while (d < 7 && (!decisive[d]->known || decisive[d]->is_list)) d++; /* lists have been read before */
     if (d == 7) return false;
     kinds->key = decisive[d]->key;
 
