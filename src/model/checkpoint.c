@@ -266,10 +266,8 @@ static ms_status take_readers(ms_checkpoint *ckpt, ms_reader **readers, size_t n
             continue;
         }
         const ms_str path = ms_str_of(readers[i]->source->path);
-        ckpt->files[ckpt->n_files++] = (ms_file){.path = path,
-                                                 .name = ms_files_name_of(path),
-                                                 .reader = readers[i],
-                                                 .n_bytes = readers[i]->source->size};
+        ckpt->files[ckpt->n_files++] =
+            (ms_file){.path = path, .name = ms_files_name_of(path), .reader = readers[i], .n_bytes = readers[i]->source->size};
     }
     return ckpt->files ? MS_OK : ms_err_memory(err, "the list of files");
 }

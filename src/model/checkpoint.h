@@ -116,8 +116,8 @@ ms_status ms_checkpoint_open(ms_checkpoint **out, const char *path, const ms_ope
  */
 ms_status ms_checkpoint_open_files(ms_checkpoint **out, const char *const *paths, size_t n_paths, const char *folder,
                                    const ms_open_options *options, ms_err *err);
-/* Over readers that are open already (other sources, tests): [n], consumed, also on failure. config: the text of a config, which
- * must outlive the checkpoint; text NULL: none. */
+/* Over readers that are open already (other sources, tests): [n], consumed, also on failure. config: the text of a config,
+ * which must outlive the checkpoint; text NULL: none. */
 ms_status ms_checkpoint_over(ms_checkpoint **out, ms_reader **readers, size_t n, ms_str config, const ms_open_options *options,
                              ms_err *err);
 void ms_checkpoint_close(ms_checkpoint *ckpt);

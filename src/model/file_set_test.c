@@ -151,15 +151,10 @@ TEST(index_check_names_each_class_of_difference) {
     static const struct {
         const char *code, *about;
     } wanted[] = {
-        {"index.shard_outside", "../one.safetensors"},
-        {"index.missing_shard", "case.safetensors"},
-        {"index.case_mismatch", "CASE.safetensors"},
-        {"index.file_unlisted", "CASE.safetensors"},
-        {"index.tensor_missing", "two.safetensors"},
-        {"index.tensor_elsewhere", "one.safetensors"},
-        {"index.tensor_unlisted", "one.safetensors"},
-        {"index.duplicate_tensor", "two.safetensors"},
-        {"index.total_size", "44"},
+        {"index.shard_outside", "../one.safetensors"}, {"index.missing_shard", "case.safetensors"},
+        {"index.case_mismatch", "CASE.safetensors"},   {"index.file_unlisted", "CASE.safetensors"},
+        {"index.tensor_missing", "two.safetensors"},   {"index.tensor_elsewhere", "one.safetensors"},
+        {"index.tensor_unlisted", "one.safetensors"},  {"index.duplicate_tensor", "two.safetensors"},
     };
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
         const ms_note *const note = find_note(&t.ckpt->notes, wanted[i].code);
@@ -172,6 +167,27 @@ TEST(index_check_names_each_class_of_difference) {
     for (size_t i = 0; i < t.ckpt->n_tensors; i++) n_shadowed += t.ckpt->tensors[i].shadowed;
     CHECK_EQ_I64(n_shadowed, 1);
     ms_checkpoint_close(t.ckpt);
+    ms_arena_free(&arena);
+}
+
+TEST(index_check_takes_total_size_for_bytes_of_tensors_or_of_files) {
+    ms_arena arena = {0};
+    const char *const folder = test_folder();
+    PUT(&arena, folder, "one.safetensors", "a F32 10");
+    uint64_t n_file = 0;
+    ms_err err = {0};
+    CHECK_OK(ms_files_size(&n_file, ms_files_join(&arena, ms_str_of(folder), MS_STR("one.safetensors")).text, &err), &err);
+    const uint64_t stated[] = {40, n_file, 41};
+    for (size_t i = 0; i < 3; i++) {
+        const ms_str json =
+            ms_arena_printf(&arena, "{\"metadata\": {\"total_size\": %llu}, \"weight_map\": {\"a\": \"one.safetensors\"}}",
+                            (unsigned long long)stated[i]);
+        put_text(&arena, folder, "model.safetensors.index.json", json.text);
+        ms_try t = open_in(&arena, folder, "", false);
+        CHECK_OK(t.status, &t.err);
+        CHECK((find_note(&t.ckpt->notes, "index.total_size") != NULL) == (i == 2));
+        ms_checkpoint_close(t.ckpt);
+    }
     ms_arena_free(&arena);
 }
 

@@ -201,13 +201,14 @@ static void check_counts(ms_checkpoint *ckpt) {
             layer->router_rows != layer->experts + zero)
             found(&router, layer);
         if (layer->present < layer->experts) found(&missing, layer);
-        const ms_logical shape = layer->router == MS_NO_TENSOR ? (ms_logical){0} : ms_logical_shape(ckpt, &ckpt->tensors[layer->router]);
+        const ms_logical shape =
+            layer->router == MS_NO_TENSOR ? (ms_logical){0} : ms_logical_shape(ckpt, &ckpt->tensors[layer->router]);
         if (shape.rank == 2 && !is_hidden(ckpt, shape.shape[0]) && !is_hidden(ckpt, shape.shape[1])) found(&width, layer);
     }
     if (width.n)
         ms_notes_add(&ckpt->notes, MS_NOTE_WARNING, "router.width", MS_STR(""), ckpt->tensors[width.first->router].stored->name,
-                     MS_NOTE_NO_OFFSET, "%s: no axis of the router is the hidden size %lld of the config", layers_text(&width, text),
-                     (long long)ms_config_at(&ckpt->model.hidden, 0, -1));
+                     MS_NOTE_NO_OFFSET, "%s: no axis of the router is the hidden size %lld of the config",
+                     layers_text(&width, text), (long long)ms_config_at(&ckpt->model.hidden, 0, -1));
     if (config.n)
         ms_notes_add(&ckpt->notes, MS_NOTE_WARNING, "experts.config", ckpt->config_path, MS_STR(""), MS_NOTE_NO_OFFSET,
                      "'%s' says %lld experts, the tensors of %s say %lld; the tensors are believed",

@@ -33,6 +33,24 @@ static uint64_t share(uint64_t n, int64_t k, int64_t e) {
     return e <= 0 || k < 0 ? n : n / (uint64_t)e * (uint64_t)k + n % (uint64_t)e * (uint64_t)k / (uint64_t)e;
 }
 
+enum { MAX_TIED = 8 };
+
+/* Embeddings that share their bytes with one before (torch files keep a tied head as a second name). */
+typedef struct ms_tied {
+    const ms_stored *items[MAX_TIED];
+    size_t n;
+} ms_tied;
+
+static bool is_tied(ms_tied *tied, const ms_tensor *t) {
+    if (t->role != MS_ROLE_EMBEDDING) return false;
+    for (size_t i = 0; i < tied->n; i++)
+        if (tied->items[i]->source == t->stored->source && tied->items[i]->offset == t->stored->offset &&
+            tied->items[i]->n_bytes == t->stored->n_bytes && t->stored->n_bytes > 0)
+            return true;
+    if (tied->n < MAX_TIED) tied->items[tied->n++] = t->stored;
+    return false;
+}
+
 static bool is_mtp(const char *section) { return strcmp(section, "mtp") == 0; }
 
 ms_status ms_parameters_count(ms_parameters *out, const ms_checkpoint *ckpt, ms_err *err) {
@@ -40,9 +58,10 @@ ms_status ms_parameters_count(ms_parameters *out, const ms_checkpoint *ckpt, ms_
     uint64_t *const routed = ms_mem_zalloc_array(ckpt->n_layers, sizeof *routed);
     if (!routed) return ms_err_memory(err, "the counts of the layers");
     const ms_layer *layer = NULL;
+    ms_tied tied = {0};
     for (size_t i = 0; i < ckpt->n_tensors; i++) {
         const ms_tensor *const t = &ckpt->tensors[i];
-        if (t->shadowed) continue;
+        if (t->shadowed || is_tied(&tied, t)) continue;
         const uint64_t n = ms_parameter_count(ckpt, t);
         uint64_t *const part = part_of(out, t->role);
         add(&out->total, n);

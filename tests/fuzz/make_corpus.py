@@ -319,6 +319,55 @@ def npz():
     yield from archives()
 
 
+def model_of(config, tensors):
+    """A config and a safetensors file, as model_fuzz reads them: name -> (type, shape, bytes an element)."""
+    header, at = {}, 0
+    for tensor, (dtype, shape, size) in tensors.items():
+        n = size
+        for extent in shape:
+            n *= extent
+        header[tensor] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + n]}
+        at += n
+    text = json.dumps(header, separators=(",", ":")).encode()
+    config = json.dumps(config).encode() if config is not None else b""
+    return struct.pack("<H", len(config)) + config + struct.pack("<Q", len(text)) + text + bytes(i % 251 for i in range(at))
+
+
+@subject
+def model():
+    p = "model.layers.0.mlp."
+    router = {p + "gate.weight": ("BF16", [2, 4], 2)}
+    named = {f"{p}experts.{e}.{n}.weight": ("BF16", s, 2) for e in (0, 1)
+             for n, s in (("gate_proj", [2, 4]), ("up_proj", [2, 4]), ("down_proj", [4, 2]))}
+    yield "per_expert", model_of({"num_experts": 2, "num_experts_per_tok": 1, "hidden_size": 4}, {**named, **router})
+    stacks = {p + "experts.gate_up_proj": ("F32", [2, 4, 4], 4), p + "experts.down_proj": ("F32", [2, 2, 4], 4)}
+    yield "stacked_gpt_oss", model_of({"model_type": "gpt_oss", "hidden_size": 4}, {**stacks, **router})
+    yield "stacked_no_config", model_of(None, {**stacks, **router})
+    rows = {f"transformer.blocks.0.ffn.experts.mlp.{n}": ("F16", [4, 4], 2) for n in ("w1", "v1", "w2")}
+    yield "row_stacked", model_of({"d_model": 4, "ffn_config": {"moe_num_experts": 2}}, rows)
+    nano = {"transformer.h.1.mlp.w1": ("F32", [4, 5], 4), "transformer.h.1.mlp.w2": ("F32", [5, 4], 4)}
+    yield "expert_sizes", model_of({"expert_sizes": [[1, 2], [1, 3]], "n_embd": 4}, nano)
+    q = p + "switch_mlp.up_proj."
+    yield "mlx", model_of({"quantization": {"group_size": 32, "bits": 4}}, {
+        q + "weight": ("U32", [2, 4, 4], 4), q + "scales": ("F16", [2, 4, 1], 2), q + "biases": ("F16", [2, 4, 1], 2)})
+    e = p + "experts.0.up_proj."
+    yield "fp8", model_of({"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}}, {
+        e + "weight": ("F8_E4M3", [4, 4], 1), e + "weight_scale_inv": ("F32", [1, 1], 4)})
+    yield "gptq", model_of({"quantization_config": {"quant_method": "gptq", "bits": 4, "group_size": 8}}, {
+        e + "qweight": ("I32", [1, 8], 4), e + "qzeros": ("I32", [1, 1], 4), e + "scales": ("F16", [1, 8], 2), e + "g_idx": ("I32", [8], 4)})
+    yield "packed", model_of({"quantization_config": {"config_groups": {"g": {"weights": {"num_bits": 4}}}}}, {
+        e + "weight_packed": ("I32", [2, 1], 4), e + "weight_scale": ("BF16", [2, 1], 2), e + "weight_shape": ("I64", [2], 8)})
+    yield "bnb", model_of({}, {
+        e + "weight": ("U8", [4, 1], 1), e + "weight.absmax": ("F32", [1], 4), e + "weight.quant_map": ("F32", [16], 4),
+        e + "weight.quant_state.bitsandbytes__nf4": ("U8", [8], 1)})
+    yield "odd_names", model_of({"num_hidden_layers": 1}, {
+        "..layers.3..x": ("F32", [1], 4), "layers.999999999.mlp.experts.999999999.w1.weight": ("F32", [1, 1], 4),
+        "layers.{}.mlp.experts.{}.w2.weight": ("F32", [1, 1], 4), "a" * 300: ("F32", [], 4), "1.2.3.4.5.6": ("F32", [0], 4)})
+    yield "zero_extents", model_of({"hidden_size": 0, "num_experts": 0}, {
+        p + "experts.gate_up_proj": ("F32", [0, 0, 4], 4), p + "experts.down_proj": ("F32", [2, 0, 0], 4), p + "gate.weight": ("F32", [0, 0], 4)})
+    yield "config_only", model_of({"num_hidden_layers": 1 << 60, "moe_layers_enum": ",,1", "expert_sizes": [[1048577, 1]]}, {})
+
+
 def main():
     base = pathlib.Path(__file__).resolve().parent / "corpus"
     for name, make in SUBJECTS.items():
