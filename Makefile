@@ -25,7 +25,8 @@ demo: build ## analyzes examples/tiny-qwen2-moe and writes its report
 test: build ## all tests; the last line counts them
 	@tests/run build/release
 
-bench: build ## speed, beside the machine's limits and beside NumPy and MLX
+bench: build ## speed, beside the limits of the machine and beside NumPy and MLX
+	@tools/deps --oracle
 	@tests/bench/run $(PROGRAM)
 
 oracle: build ## compares with NumPy, MLX, pyarrow, DuckDB, ... (a virtual environment in .deps/oracle)
