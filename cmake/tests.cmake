@@ -17,6 +17,12 @@ endif()
 add_test(NAME web COMMAND ${CMAKE_SOURCE_DIR}/tests/web/run $<TARGET_FILE:moescope>)
 set_tests_properties(web PROPERTIES LABELS web)
 
+# Models on the Hub: against a server of ours on this machine.
+if(MS_PYTHON)
+  add_test(NAME hub COMMAND ${MS_PYTHON} -B ${CMAKE_SOURCE_DIR}/tests/hub/run $<TARGET_FILE:moescope>)
+  set_tests_properties(hub PROPERTIES LABELS cli)
+endif()
+
 # tests/fuzz/FOO_fuzz.c: a libFuzzer target under the fuzz preset, else a replay of tests/fuzz/corpus/FOO/.
 file(GLOB ms_fuzzers CONFIGURE_DEPENDS tests/fuzz/*_fuzz.c)
 foreach(source ${ms_fuzzers})

@@ -248,7 +248,7 @@ static void give_up(ms_http_job *job) {
 }
 
 static void end_in_flight(ms_http *http) {
-    http->settings.max_tries = 0;
+    http->settings.ends = true;
     while (http->n_in_flight > 0) {
         int n_running;
         if (curl_multi_perform(http->multi, &n_running) != CURLM_OK) return;

@@ -67,6 +67,7 @@ typedef struct ms_http_request { /* texts are copied */
     size_t max_body;           /* what is no range: more is an error */
     const char *commit, *etag; /* expected of the endpoint; NULL: anything */
     bool urgent;               /* before those that are not */
+    int max_tries;             /* 0: the client's */
 } ms_http_request;
 
 /* MS_ERR_UNSUPPORTED in a program built without libcurl. Owned. */

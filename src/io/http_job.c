@@ -76,6 +76,7 @@ ms_http_job *ms_http_job_make(const ms_http_settings *settings, const ms_http_re
     job->commit = copy(request->commit), job->etag = copy(request->etag);
     job->into = request->into, job->begin = request->begin, job->n = request->n;
     job->max_body = request->max_body, job->urgent = request->urgent;
+    job->max_tries = request->max_tries ? request->max_tries : settings->max_tries;
     job->answer.n_total = UINT64_MAX;
     const bool good = job->url && (job->place || !request->place) && (job->commit || !request->commit) &&
                       (job->etag || !request->etag) && go_to(job, job->place ? job->place : job->url);
@@ -283,7 +284,7 @@ static ms_http_verdict later(ms_http_job *job, int64_t now, const char *why) {
     char text[512];
     const int64_t wait = job->head.wait_ms;
     if (job->got > job->got_before) job->n_tries = 0; /* it goes on, if slowly */
-    if (++job->n_tries >= job->settings->max_tries) {
+    if (++job->n_tries >= job->max_tries || job->settings->ends) {
         snprintf(text, sizeof text, "%s; given up after %d tries", why, job->n_tries);
         return fail(job, MS_ERR_NETWORK, text);
     }

@@ -16,6 +16,7 @@ typedef struct ms_http_settings { /* of a client; constant once it runs */
     char *token, *user_agent, *ca_file;
     char origin[MS_ORIGIN_BYTES]; /* of the endpoint */
     int timeout_s, max_in_flight, max_tries;
+    bool ends; /* no more tries */
 } ms_http_settings;
 
 typedef struct ms_http_job {
@@ -26,6 +27,7 @@ typedef struct ms_http_job {
     uint64_t begin, n;
     size_t max_body;
     bool urgent;
+    int max_tries;
     ms_http_done *done;
     void *context;
 

@@ -7,6 +7,8 @@
 #include "local_models.h"
 #include "source_http.h"
 
+enum { REMEMBERED_MOST = 32 << 20 }; /* bytes of one file */
+
 static ms_hub process_hub = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static const char *get_variable(const char *name) { return getenv(name); }
@@ -175,11 +177,11 @@ ms_status ms_hub_open_source(ms_source **out, const char *path, ms_err *err) {
     return status;
 }
 
-ms_status ms_hub_read(ms_buf *out, const char *path, uint64_t max, ms_err *err) {
+static ms_status read_all(ms_buf *out, place *p, const char *path, uint64_t max, ms_err *err) {
     ms_source *source = NULL;
     ms_scratch scratch = {0};
     const void *bytes;
-    MS_TRY(ms_hub_open_source(&source, path, err));
+    MS_TRY(open_file(&source, p, path, err));
     ms_status status = MS_OK;
     if (source->size > max)
         status = ms_err_set(err, MS_ERR_UNSUPPORTED, "%s: has %llu bytes, at most %llu are read",
@@ -191,6 +193,38 @@ ms_status ms_hub_read(ms_buf *out, const char *path, uint64_t max, ms_err *err) 
     }
     ms_scratch_free(&scratch);
     ms_source_close(source);
+    return status;
+}
+
+/* What was read before, or false. */
+static bool remembered(ms_buf *out, const place *p, uint64_t max) {
+    const ms_hub_file *const file = ms_hub_repo_find(p->repo, p->address.path);
+    if (!file) return false;
+    pthread_mutex_lock(&p->hub->lock);
+    const bool found = file->text.size > 0 && file->text.size <= max;
+    if (found) ms_buf_put_str(out, ms_buf_str(&file->text));
+    pthread_mutex_unlock(&p->hub->lock);
+    return found && !out->failed;
+}
+
+static void remember(place *p, ms_str text) {
+    ms_hub_file *const file = (ms_hub_file *)(uintptr_t)ms_hub_repo_find(p->repo, p->address.path);
+    if (!file || file->local.size || text.size > REMEMBERED_MOST) return;
+    pthread_mutex_lock(&p->hub->lock);
+    if (file->text.size == 0) ms_buf_put_str(&file->text, text);
+    if (file->text.failed) ms_buf_free(&file->text);
+    pthread_mutex_unlock(&p->hub->lock);
+}
+
+ms_status ms_hub_read(ms_buf *out, const char *path, uint64_t max, ms_err *err) {
+    place p;
+    const size_t n_before = out->size;
+    ms_status status = find_place(&p, path, err);
+    if (status == MS_OK && !remembered(out, &p, max)) {
+        status = read_all(out, &p, path, max, err);
+        if (status == MS_OK) remember(&p, ms_str_sub(ms_buf_str(out), n_before, out->size));
+    }
+    ms_arena_free(&p.arena);
     return status;
 }
 

@@ -54,6 +54,16 @@ static ms_status api_url(ms_buf *out, const ms_hub *hub, const ms_hub_repo *repo
     return out->failed ? ms_err_memory(err, "an address") : MS_OK;
 }
 
+/* One who has the model already, and no network, shall not wait for long. */
+static int tries_for_first_request(ms_hub_repo *repo) {
+    ms_arena arena = {0};
+    ms_str commit = MS_STR("");
+    if (repo->folder.size) (void)ms_hub_cache_commit(&commit, &arena, repo->folder, repo->address.revision, NULL);
+    const int n = commit.size ? 2 : 0;
+    ms_arena_free(&arena);
+    return n;
+}
+
 /* The commit that the revision stands for now. */
 static ms_status ask_commit(ms_hub_repo *repo, const ms_hub *hub, ms_http *http, ms_buf *url, ms_err *err) {
     if (ms_hub_is_commit(repo->address.revision)) {
@@ -64,8 +74,9 @@ static ms_status ask_commit(ms_hub_repo *repo, const ms_hub *hub, ms_http *http,
     ms_http_answer answer = {0};
     const ms_json_value *root = NULL;
     MS_TRY(api_url(url, hub, repo, "revision", repo->address.revision, "", err));
-    ms_status status =
-        ms_http_get(http, &(ms_http_request){.url = url->bytes, .max_body = MAX_PAGE_BYTES, .urgent = true}, &answer, err);
+    const ms_http_request request = {
+        .url = url->bytes, .max_body = MAX_PAGE_BYTES, .urgent = true, .max_tries = tries_for_first_request(repo)};
+    ms_status status = ms_http_get(http, &request, &answer, err);
     if (status == MS_OK) {
         const ms_str body = ms_buf_str(&answer.body);
         status = ms_json_parse(&root, body.text, body.size, &arena, err);
@@ -118,8 +129,9 @@ static ms_status ask_files(ms_hub_repo *repo, const ms_hub *hub, ms_http *http, 
     MS_TRY(api_url(url, hub, repo, "tree", repo->commit, "?recursive=true&expand=false", err));
     for (int page = 0;; page++) {
         ms_http_answer answer = {0};
-        ms_status status =
-            ms_http_get(http, &(ms_http_request){.url = url->bytes, .max_body = MAX_PAGE_BYTES, .urgent = true}, &answer, err);
+        const ms_http_request request = {
+            .url = url->bytes, .max_body = MAX_PAGE_BYTES, .urgent = true, .max_tries = tries_for_first_request(repo)};
+        ms_status status = ms_http_get(http, &request, &answer, err);
         if (status == MS_OK) status = take_page(repo, &answer, url->bytes, err);
         const ms_str next = ms_buf_str(&answer.next);
         const bool more = status == MS_OK && next.size > 0;

@@ -16,6 +16,7 @@ typedef struct ms_hub_file {
     uint64_t n_bytes;
     ms_str etag;  /* sha256 of the content (64 hex digits) or git's id of it (40); "" from the cache */
     ms_str local; /* where the cache has it, or "" */
+    ms_buf text;  /* what ms_hub_read brought, when it is no more than some MiB: indexes are read more than once */
 } ms_hub_file;
 
 typedef struct ms_hub_repo {

@@ -14,7 +14,8 @@ enum {
     MOST_SPAN = 4 << 20,
     VIEW_AHEAD = 32 << 20, /* of one large view, asked for before it is there */
 };
-static const uint64_t budget = 512ull << 20; /* bytes of spans, of all sources */
+static const uint64_t budget = 512ull << 20;   /* bytes of spans, of all sources */
+static const uint64_t kept_read = 64ull << 20; /* of them, what may have been read in full: headers are read more than once */
 static atomic_uint_least64_t n_held;
 
 typedef enum span_state { PENDING, READY, FAILED } span_state;
@@ -206,7 +207,7 @@ static ms_status read_span(http_source *h, uint64_t at, uint64_t end, char *to, 
         status = ms_err_set(err, s->err.status, "%s", s->err.text);
     }
     *n_copied = (size_t)(until - at);
-    const bool is_over = s->state == FAILED || s->n_read >= s->n;
+    const bool is_over = s->state == FAILED || (s->n_read >= s->n && atomic_load(&n_held) > kept_read);
     if (--s->n_users == 0 && is_over) remove_at(h, index_at(h, s->begin));
     return status;
 }

@@ -1,9 +1,10 @@
 /*
  * source_http: a source whose bytes come by HTTP ranges.
  *
- * What is asked for comes in spans of 64 KiB to 4 MiB, kept until all of a span has been read once or memory for them
- * (512 MiB for all such sources) runs short. Wants that touch share one request; several threads that want the same bytes wait
- * for one transfer; will_need starts transfers ahead and never pushes out what was not yet read.
+ * What is asked for comes in spans of 64 KiB to 4 MiB, kept until all of a span has been read once (64 MiB of
+ * these stay, too) or memory for them (512 MiB for all such sources) runs short. Wants that touch share one request; several
+ * threads that want the same bytes wait for one transfer; will_need starts transfers ahead and never pushes out what was not
+ * yet read.
  */
 #ifndef MS_SOURCE_HTTP_H
 #define MS_SOURCE_HTTP_H

@@ -8,8 +8,10 @@
     hub.close()
 
 Faults, by name: "429" (Retry-After: 0), "500", "short" (half of the body, then the connection closes), "range" (a wrong
-Content-Range), "200" (ignores the range), "etag" (another ETag), "commit" (another commit), "expired" (403 from the CDN),
-"slow" (nothing comes), "gated", "missing", "loop" (a redirect to itself), "away" (to a third origin), "size" (another total).
+Content-Range), "200" (ignores the range), "etag" (another ETag), "commit" (another commit), "far-etag" (another one at the
+CDN), "expired" (403 from the CDN), "slow" (nothing comes), "gated", "badtoken", "missing", "loop" (a redirect to itself), "plain"
+(a redirect to http elsewhere), "size" (another total). A key "cdn@PART" or "hub@PART" is about one origin; a "!" at the end of
+a fault: it stays.
 """
 import hashlib
 import http.server
@@ -35,11 +37,16 @@ class Request:
 
 
 class File:
-    def __init__(self, path):
-        self.bytes = path.read_bytes()
-        self.is_lfs = len(self.bytes) >= LFS_FROM
-        self.git = hashlib.sha1(b"blob %d\0" % len(self.bytes) + self.bytes).hexdigest()
-        self.etag = hashlib.sha256(self.bytes).hexdigest() if self.is_lfs else self.git
+    def __init__(self, data, n_zeros=0):
+        """data, and as many zeros after it (which are nowhere stored: a file may be as large as you like)."""
+        self.data, self.size = data, len(data) + n_zeros
+        self.is_lfs = self.size >= LFS_FROM
+        self.git = hashlib.sha1(b"blob %d\0" % self.size + data).hexdigest()  # of what has no zeros: git's own
+        self.etag = hashlib.sha256(data).hexdigest() if self.is_lfs else self.git
+
+    def slice(self, begin, end):
+        part = self.data[begin:end]
+        return part + bytes(end - begin - len(part))
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -92,10 +99,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return None
         if fault == "gated":
             return self.refuse(403, "GatedRepo", "Access to this model is restricted")
+        if fault == "badtoken":
+            return self.refuse(401, "", "Invalid credentials in Authorization header")
         if fault == "loop":
             return self.send(302, b"", [("Location", self.path)])
-        if fault == "away":
-            return self.send(302, b"", [("Location", f"http://127.0.0.2:{self.hub.port}{self.path}")])
         if fault == "plain":
             return self.send(302, b"", [("Location", "http://example.com/x")])
         if host.startswith("localhost"):
@@ -130,9 +137,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         page = [{"type": "directory", "oid": "0" * 40, "size": 0, "path": "folder-entry"}] if start == 0 else []
         for path in names[start:start + PAGE]:
             f = repo[path]
-            entry = {"type": "file", "oid": f.git, "size": len(f.bytes), "path": path}
+            entry = {"type": "file", "oid": f.git, "size": f.size, "path": path}
             if f.is_lfs:
-                entry["lfs"] = {"oid": f.etag, "size": len(f.bytes), "pointerSize": 134}
+                entry["lfs"] = {"oid": f.etag, "size": f.size, "pointerSize": 134}
             page.append(entry)
         headers = []
         if start + PAGE < len(names):
@@ -144,10 +151,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         headers = [("X-Repo-Commit", "f" * 40 if fault == "commit" else COMMIT), ("Accept-Ranges", "bytes")]
         etag = "0" * len(f.etag) if fault == "etag" else f.etag
         if not f.is_lfs:
-            return self.send_bytes(f.bytes, headers + [("ETag", f'"{etag}"')], fault)
+            return self.send_bytes(f, headers + [("ETag", f'"{etag}"')], fault)
         signed = f"{self.hub.cdn}/{urllib.parse.quote(name + '/' + path)}?signature={self.hub.n_signed}"
         self.hub.n_signed += 1
-        headers += [("X-Linked-Etag", f'"{etag}"'), ("X-Linked-Size", str(len(f.bytes))), ("Location", signed),
+        headers += [("X-Linked-Etag", f'"{etag}"'), ("X-Linked-Size", str(f.size)), ("Location", signed),
                     ("ETag", f'"{f.git}"')]
         return self.send(302, b"Found", headers)
 
@@ -158,19 +165,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fault == "expired":
             return self.send(403, b"<Error>expired</Error>")
         etag = f"{hash(path) & 0xffffffff:x}-{'b' if fault == 'far-etag' else 'a'}"
-        return self.send_bytes(f.bytes, [("ETag", f'"{etag}"')], fault)
+        return self.send_bytes(f, [("ETag", f'"{etag}"')], fault)
 
-    def send_bytes(self, data, headers, fault):
+    def send_bytes(self, f, headers, fault):
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if not wanted or fault == "200":
-            return self.send(200, data, headers)
+            return self.send(200, f.slice(0, f.size), headers)
         first = int(wanted[1])
-        last = min(int(wanted[2] or len(data) - 1), len(data) - 1)
-        if first >= len(data):
-            return self.send(416, b"", [("Content-Range", f"bytes */{len(data)}")])
-        body = data[first:last + 1]
+        last = min(int(wanted[2] or f.size - 1), f.size - 1)
+        if first >= f.size:
+            return self.send(416, b"", [("Content-Range", f"bytes */{f.size}")])
+        body = f.slice(first, last + 1)
         shown = first + (7 if fault == "range" else 0)
-        total = len(data) + (1 if fault == "size" else 0)
+        total = f.size + (1 if fault == "size" else 0)
         headers.append(("Content-Range", f"bytes {shown}-{last}/{total}"))
         return self.send(206, body, headers, cut=len(body) // 2 if fault == "short" else None)
 
@@ -178,6 +185,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
+
+    def handle_error(self, request, client_address):
+        pass  # a client that went away
 
 
 class Hub:
@@ -187,7 +197,7 @@ class Hub:
         folder = pathlib.Path(folder)
         for repo in sorted(p for p in folder.glob("*/*") if p.is_dir()):
             self.repos["/".join(repo.parts[-2:])] = {
-                str(p.relative_to(repo)): File(p) for p in sorted(repo.rglob("*")) if p.is_file()}
+                str(p.relative_to(repo)): File(p.read_bytes()) for p in sorted(repo.rglob("*")) if p.is_file()}
         handler = type("BoundHandler", (Handler,), {"hub": self})
         self.server = Server(("127.0.0.1", 0), handler)
         self.port = self.server.server_address[1]
