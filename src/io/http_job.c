@@ -241,8 +241,8 @@ static void set_options(ms_http_job *job, bool loopback) {
     if (*s->ca_file) curl_easy_setopt(easy, CURLOPT_CAINFO, s->ca_file);
     if (job->into) {
         char range[64];
-        snprintf(range, sizeof range, "%llu-%llu", (unsigned long long)(job->begin + job->got),
-                 (unsigned long long)(job->begin + job->n - 1));
+        const unsigned long long first = job->begin + job->got, last = job->begin + job->n - 1;
+        snprintf(range, sizeof range, "%llu-%llu", first, last);
         curl_easy_setopt(easy, CURLOPT_RANGE, range);
     }
 }

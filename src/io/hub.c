@@ -180,7 +180,7 @@ ms_status ms_hub_open_source(ms_source **out, const char *path, ms_err *err) {
 static ms_status read_all(ms_buf *out, place *p, const char *path, uint64_t max, ms_err *err) {
     ms_source *source = NULL;
     ms_scratch scratch = {0};
-    const void *bytes;
+    const void *bytes = NULL;
     MS_TRY(open_file(&source, p, path, err));
     ms_status status = MS_OK;
     if (source->size > max)
