@@ -11,6 +11,8 @@
 
 typedef struct simulation {
     ms_mlx_quantiser quantiser;
+    bool has_quantiser; /* it depends on the scheme and the stored type only: mostly that of the matrix before */
+    ms_dtype stored;
     ms_mlx_error total;
     bool failed;
     char why[sizeof((ms_err *)0)->text + 16];
@@ -44,7 +46,9 @@ static ms_status begin(void *state, size_t index, const ms_lens_matrix *matrix, 
     }
     s->wants_max = is_global(scheme);
     s->max_abs = 0;
-    ms_mlx_quantiser_init(&s->quantiser, scheme, matrix->stored);
+    if (!s->has_quantiser || s->stored != matrix->stored) ms_mlx_quantiser_init(&s->quantiser, scheme, matrix->stored);
+    s->has_quantiser = true;
+    s->stored = matrix->stored;
     ms_mlx_error_init(&s->total, &s->quantiser, 0);
     return MS_OK;
 }
