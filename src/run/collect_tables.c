@@ -173,16 +173,16 @@ static ms_status create_wide(ms_table **out, const ms_column_spec *identity, siz
     return status;
 }
 
-typedef struct wide { /* both tables, while their rows are made */
+typedef struct wide { /* one of the two, while its rows are made */
     ms_collect_state *c;
-    ms_table *stats, *quant;
-    size_t n_stat_columns, n_quant_columns; /* measured ones */
+    ms_table *table;
+    size_t n_measured; /* columns */
     ms_buf derived;
 } wide;
 
 /* Columns file ... expert_id, the same in both tables. */
-static void put_identity(const wide *w, ms_table *table, const ms_collect_tensor *from, const ms_bank *bank,
-                         const ms_matrix *m) {
+static void put_identity(const wide *w, const ms_collect_tensor *from, const ms_bank *bank, const ms_matrix *m) {
+    ms_table *const table = w->table;
     const ms_tensor *const t = &w->c->ckpt->tensors[from->tensor];
     ms_table_str(table, 0, w->c->ckpt->files[t->file].path);
     ms_table_str(table, 1, t->stored->name);
@@ -197,19 +197,19 @@ static ms_status stats_row(wide *w, const ms_collect_tensor *from, const ms_bank
     const ms_matrix *const m = &w->c->extractor->banks.matrices.items[matrix];
     const ms_tensor *const t = &w->c->ckpt->tensors[from->tensor];
     const bool shared = bank->role == MS_ROLE_SHARED_EXPERT;
-    put_identity(w, w->stats, from, bank, m);
-    ms_table_bool(w->stats, 7, !shared);
-    ms_table_bool(w->stats, 8, shared);
-    ms_table_i64(w->stats, 9, (int64_t)m->rows);
-    ms_table_i64(w->stats, 10, (int64_t)m->cols);
-    ms_table_str(w->stats, 11, dtype_of(t->stored));
-    ms_scan_emit_stats(w->c->scan, matrix, w->stats, N_STATS_IDENTITY);
-    const size_t last = N_STATS_IDENTITY + w->n_stat_columns;
-    ms_table_str(w->stats, last, ms_str_of(bank->section ? bank->section : ""));
-    ms_table_str(w->stats, last + 1, ms_str_of(t->scheme ? t->scheme : ""));
-    ms_table_str(w->stats, last + 2, ms_str_of(ms_extract_via_name(from->result.via)));
-    ms_table_str(w->stats, last + 3, from->result.rule);
-    return ms_table_end_row(w->stats, err);
+    put_identity(w, from, bank, m);
+    ms_table_bool(w->table, 7, !shared);
+    ms_table_bool(w->table, 8, shared);
+    ms_table_i64(w->table, 9, (int64_t)m->rows);
+    ms_table_i64(w->table, 10, (int64_t)m->cols);
+    ms_table_str(w->table, 11, dtype_of(t->stored));
+    ms_scan_emit_stats(w->c->scan, matrix, w->table, N_STATS_IDENTITY);
+    const size_t last = N_STATS_IDENTITY + w->n_measured;
+    ms_table_str(w->table, last, ms_str_of(bank->section ? bank->section : ""));
+    ms_table_str(w->table, last + 1, ms_str_of(t->scheme ? t->scheme : ""));
+    ms_table_str(w->table, last + 2, ms_str_of(ms_extract_via_name(from->result.via)));
+    ms_table_str(w->table, last + 3, from->result.rule);
+    return ms_table_end_row(w->table, err);
 }
 
 static ms_status quant_row(wide *w, const ms_collect_tensor *from, const ms_bank *bank, size_t matrix, size_t scheme,
@@ -217,19 +217,19 @@ static ms_status quant_row(wide *w, const ms_collect_tensor *from, const ms_bank
     const ms_matrix *const m = &w->c->extractor->banks.matrices.items[matrix];
     const ms_mlx_scheme *const s = &w->c->schemes[scheme];
     const ms_dtype compute = ms_mlx_scheme_compute(s, w->c->ckpt->tensors[from->tensor].stored->dtype);
-    put_identity(w, w->quant, from, bank, m);
-    ms_table_bool(w->quant, 7, bank->role == MS_ROLE_SHARED_EXPERT);
-    ms_table_i64(w->quant, 8, (int64_t)m->rows);
-    ms_table_i64(w->quant, 9, (int64_t)m->cols);
-    ms_table_str(w->quant, 10, s->name);
-    ms_table_str(w->quant, 11, s->mode_name);
-    ms_table_i64(w->quant, 12, s->bits);
-    ms_table_i64(w->quant, 13, s->group_size);
-    ms_scan_emit_quant(w->c->scan, matrix, scheme, w->quant, N_QUANT_IDENTITY);
-    const size_t last = N_QUANT_IDENTITY + w->n_quant_columns;
-    ms_table_str(w->quant, last, ms_str_of(ms_mlx_profile_name(s->profile)));
-    ms_table_str(w->quant, last + 1, ms_str_of(ms_dtype_info_of(compute)->numpy_name));
-    return ms_table_end_row(w->quant, err);
+    put_identity(w, from, bank, m);
+    ms_table_bool(w->table, 7, bank->role == MS_ROLE_SHARED_EXPERT);
+    ms_table_i64(w->table, 8, (int64_t)m->rows);
+    ms_table_i64(w->table, 9, (int64_t)m->cols);
+    ms_table_str(w->table, 10, s->name);
+    ms_table_str(w->table, 11, s->mode_name);
+    ms_table_i64(w->table, 12, s->bits);
+    ms_table_i64(w->table, 13, s->group_size);
+    ms_scan_emit_quant(w->c->scan, matrix, scheme, w->table, N_QUANT_IDENTITY);
+    const size_t last = N_QUANT_IDENTITY + w->n_measured;
+    ms_table_str(w->table, last, ms_str_of(ms_mlx_profile_name(s->profile)));
+    ms_table_str(w->table, last + 1, ms_str_of(ms_dtype_info_of(compute)->numpy_name));
+    return ms_table_end_row(w->table, err);
 }
 
 /* One warning for a bank and a scheme that failed on it. */
@@ -259,60 +259,67 @@ static void warn_of_matrix(wide *w, const ms_collect_tensor *from, const ms_matr
                  why->text);
 }
 
-static ms_status bank_rows(wide *w, const ms_collect_tensor *from, const ms_bank *bank, ms_err *err) {
-    const ms_collect_state *const c = w->c;
-    ms_buf_clear(&w->derived);
-    ms_extract_derived_name(c->ckpt->tensors[from->tensor].stored->name, bank->split, bank->proj, &w->derived);
-    if (w->derived.failed) return ms_err_memory(err, "a name");
+typedef ms_status bank_rows(wide *w, const ms_collect_tensor *from, const ms_bank *bank, ms_err *err);
+
+static ms_status stats_rows(wide *w, const ms_collect_tensor *from, const ms_bank *bank, ms_err *err) {
     for (size_t i = 0; i < bank->n_matrices; i++) {
         const size_t matrix = bank->first_matrix + i;
-        if (!ms_scan_is_done(c->scan, matrix)) continue; /* interrupted */
-        warn_of_matrix(w, from, &c->extractor->banks.matrices.items[matrix], matrix);
+        if (!ms_scan_is_done(w->c->scan, matrix)) continue; /* interrupted */
+        warn_of_matrix(w, from, &w->c->extractor->banks.matrices.items[matrix], matrix);
         MS_TRY(stats_row(w, from, bank, matrix, err));
     }
-    for (size_t s = 0; s < c->n_schemes; s++) {
+    return MS_OK;
+}
+
+static ms_status quant_rows(wide *w, const ms_collect_tensor *from, const ms_bank *bank, ms_err *err) {
+    for (size_t s = 0; s < w->c->n_schemes; s++) {
         warn_of_scheme(w, from, bank, s);
         for (size_t i = 0; i < bank->n_matrices; i++)
-            if (ms_scan_is_done(c->scan, bank->first_matrix + i))
+            if (ms_scan_is_done(w->c->scan, bank->first_matrix + i))
                 MS_TRY(quant_row(w, from, bank, bank->first_matrix + i, s, err));
     }
     return MS_OK;
 }
 
-static ms_status wide_rows(wide *w, ms_err *err) {
+static ms_status all_rows(wide *w, bank_rows *rows, ms_err *err) {
     const ms_collect_state *const c = w->c;
     for (size_t i = 0; i < c->tensors.n; i++) {
         const ms_collect_tensor *const from = &c->tensors.items[i];
-        for (size_t b = 0; b < from->result.n_banks; b++)
-            MS_TRY(bank_rows(w, from, &c->extractor->banks.items[from->result.first_bank + b], err));
+        for (size_t b = 0; b < from->result.n_banks; b++) {
+            const ms_bank *const bank = &c->extractor->banks.items[from->result.first_bank + b];
+            ms_buf_clear(&w->derived);
+            ms_extract_derived_name(c->ckpt->tensors[from->tensor].stored->name, bank->split, bank->proj, &w->derived);
+            if (w->derived.failed) return ms_err_memory(err, "a name");
+            MS_TRY(rows(w, from, bank, err));
+        }
     }
     return MS_OK;
 }
 
-static ms_status write_wide(ms_collect_state *c, ms_err *err) {
-    wide w = {.c = c};
-    const ms_column_spec *const stat_columns = ms_scan_stat_columns(c->scan, &w.n_stat_columns);
-    const ms_column_spec *const quant_columns = ms_scan_quant_columns(c->scan, &w.n_quant_columns);
-    ms_status status = create_wide(&w.stats, stats_identity, N_STATS_IDENTITY, stat_columns, w.n_stat_columns, stats_provenance,
-                                   N_STATS_PROVENANCE, err);
-    if (status == MS_OK)
-        status = create_wide(&w.quant, quant_identity, N_QUANT_IDENTITY, quant_columns, w.n_quant_columns, quant_provenance,
-                             N_QUANT_PROVENANCE, err);
-    if (status == MS_OK) status = wide_rows(&w, err);
-    ms_buf_free(&w.derived);
-    if (status == MS_OK) {
-        c->summary->matrix_stats_rows = ms_table_n_rows(w.stats);
-        c->summary->quant_sim_rows = ms_table_n_rows(w.quant);
-        status = write_table(c, MS_ARTIFACT_STATS, w.stats, err);
-        w.stats = NULL;
-    }
-    if (status == MS_OK) {
-        status = write_table(c, MS_ARTIFACT_QUANT, w.quant, err);
-        w.quant = NULL;
-    }
-    ms_table_destroy(w.stats);
-    ms_table_destroy(w.quant);
+/* Consumes w->table. */
+static ms_status fill_and_write(wide *w, ms_artifact artifact, bank_rows *rows, size_t *n_rows, ms_err *err) {
+    const ms_status status = all_rows(w, rows, err);
+    ms_buf_free(&w->derived);
+    *n_rows = ms_table_n_rows(w->table);
+    if (status == MS_OK) return write_table(w->c, artifact, w->table, err);
+    ms_table_destroy(w->table);
     return status;
+}
+
+static ms_status write_stats(ms_collect_state *c, ms_err *err) {
+    wide w = {.c = c};
+    const ms_column_spec *const measured = ms_scan_stat_columns(c->scan, &w.n_measured);
+    MS_TRY(create_wide(&w.table, stats_identity, N_STATS_IDENTITY, measured, w.n_measured, stats_provenance, N_STATS_PROVENANCE,
+                       err));
+    return fill_and_write(&w, MS_ARTIFACT_STATS, stats_rows, &c->summary->matrix_stats_rows, err);
+}
+
+static ms_status write_quant(ms_collect_state *c, ms_err *err) {
+    wide w = {.c = c};
+    const ms_column_spec *const measured = ms_scan_quant_columns(c->scan, &w.n_measured);
+    MS_TRY(create_wide(&w.table, quant_identity, N_QUANT_IDENTITY, measured, w.n_measured, quant_provenance, N_QUANT_PROVENANCE,
+                       err));
+    return fill_and_write(&w, MS_ARTIFACT_QUANT, quant_rows, &c->summary->quant_sim_rows, err);
 }
 
 /* ---- unmatched_tensors ---- */
@@ -482,7 +489,8 @@ static ms_status write_warnings(ms_collect_state *c, ms_err *err) {
 
 ms_status ms_collect_write_tables(ms_collect_state *c, ms_err *err) {
     MS_TRY(write_inventory(c, err));
-    MS_TRY(write_wide(c, err));
+    MS_TRY(write_stats(c, err));
+    MS_TRY(write_quant(c, err));
     ms_index_report_warn(&c->index, &c->plan, &c->warnings);
     if (c->config.debug.dump_unmatched) MS_TRY(write_unmatched(c, err));
     else remove_table(c, MS_ARTIFACT_UNMATCHED);
