@@ -184,19 +184,18 @@ static ms_status add_file(ms_checkpoint *ckpt, ms_str path, ms_str name, ms_err 
     return MS_OK;
 }
 
-/* The index stays mapped: names of tensors and shards point into it. */
+/* The index stays mapped (or in its scratch): names of tensors and shards point into it. */
 static ms_status read_index(ms_checkpoint *ckpt, ms_err *err) {
-    ms_scratch scratch = {0};
     const void *text;
     ms_index *const index = ms_arena_zalloc(&ckpt->arena, sizeof *index);
     if (!index) return ms_err_memory(err, "the index");
     MS_TRY(ms_source_open_file(&ckpt->index_source, ckpt->index_path.text, err));
     const size_t n = (size_t)ckpt->index_source->size;
-    MS_TRY(ms_source_view(ckpt->index_source, 0, n, &scratch, &text, err));
+    MS_TRY(ms_source_view(ckpt->index_source, 0, n, &ckpt->index_scratch, &text, err));
     const ms_status status = ms_index_parse(index, text, n, err);
     if (status != MS_OK) return ms_err_within(err, status, "%s", ms_str_shown(ckpt->index_path).text);
     ckpt->index = index;
-    return ms_source_view(ckpt->index_source, 0, n, &scratch, &text, err); /* it did not shrink meanwhile */
+    return ms_source_view(ckpt->index_source, 0, n, &ckpt->index_scratch, &text, err); /* it did not shrink meanwhile */
 }
 
 static ms_status take_set(ms_checkpoint *ckpt, ms_file_set *set, ms_err *err) {
@@ -299,6 +298,7 @@ void ms_checkpoint_close(ms_checkpoint *ckpt) {
     ms_map_free(&ckpt->by_name);
     if (ckpt->index) ms_index_free(ckpt->index);
     ms_source_close(ckpt->index_source);
+    ms_scratch_free(&ckpt->index_scratch);
     ms_buf_free(&ckpt->config_text);
     ms_notes_free(&ckpt->notes);
     ms_arena_free(&ckpt->arena);

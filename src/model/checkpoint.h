@@ -105,7 +105,8 @@ typedef struct ms_checkpoint {
     struct ms_layer *layers; /* [n_layers] with experts or a router, by section and number (family.h) */
     size_t n_layers;
     ms_notes notes;          /* warnings and, when lenient, broken rules */
-    ms_source *index_source; /* the text of the index, mapped */
+    ms_source *index_source; /* the text of the index: mapped, or in index_scratch */
+    ms_scratch index_scratch;
     ms_buf config_text;
 } ms_checkpoint;
 

@@ -9,6 +9,7 @@
 
 #include "buf.h"
 #include "files.h"
+#include "hub.h"
 
 /* "~" and "~/x": the home folder. Other users' homes are left as they are. */
 static void put_expanded(ms_buf *out, const char *path) {
@@ -53,6 +54,7 @@ static void put_working_folder(ms_buf *out, ms_status *status, ms_err *err) {
 ms_status ms_path_resolve(ms_str *out, ms_arena *arena, const char *path, ms_err *err) {
     ms_status status = MS_OK;
     ms_buf whole = {0}, at = {0};
+    if (ms_hub_is(path)) return ms_files_absolute(out, arena, path, err);
     put_expanded(&whole, path);
     if (whole.size == 0 || whole.bytes[0] != '/') put_working_folder(&at, &status, err);
     ms_str rest = ms_buf_str(&whole);
