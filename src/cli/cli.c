@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "help.h"
+#include "hub.h"
 #include "json.h"
 #include "models.h"
 
@@ -178,6 +179,7 @@ static int run_command(ms_cli *cli, int argc, char *const *argv) {
     if (status == MS_OK) status = cli->command->run(cli, &err);
     ms_progress_end(&cli->progress);
     ms_arena_free(&addresses);
+    ms_hub_end();
     return complain(cli->command->name, status, status == MS_OK ? &(ms_err){0} : &err);
 }
 

@@ -28,6 +28,7 @@ struct ms_http {
     ms_http_job *arrived; /* newest first */
     /* the thread's own: */
     ms_http_job *waiting; /* in the order in which they may start; those that wait for a time among them */
+    ms_http_job *active;  /* in flight */
     int n_in_flight;
     int64_t hold_until; /* ms: the endpoint said to wait */
 };
@@ -80,8 +81,19 @@ static void start(ms_http *http, ms_http_job *job) {
         job->answer.status = ms_err_memory(&job->answer.err, "a transfer");
         finish(job);
     } else {
+        job->next = http->active;
+        http->active = job;
         http->n_in_flight++;
     }
+}
+
+static void take_out(ms_http *http, ms_http_job *job) {
+    ms_http_job **at = &http->active;
+    while (*at != job) at = &(*at)->next;
+    *at = job->next;
+    job->next = NULL;
+    curl_multi_remove_handle(http->multi, job->easy);
+    http->n_in_flight--;
 }
 
 /* Starts what may start; returns the ms until another one may. */
@@ -105,8 +117,7 @@ static int64_t start_ready(ms_http *http) {
 
 static void end_transfer(ms_http *http, ms_http_job *job, CURLcode code) {
     const int64_t now = now_ms();
-    curl_multi_remove_handle(http->multi, job->easy);
-    http->n_in_flight--;
+    take_out(http, job);
     const ms_http_verdict verdict = ms_http_job_end(job, code, now);
     if (verdict == MS_HTTP_LATER && job->answer.code == 429 && job->ready_at > http->hold_until)
         http->hold_until = job->ready_at;
@@ -237,23 +248,12 @@ ms_status ms_http_create(ms_http **out, const ms_http_options *options, ms_err *
     return status;
 }
 
-/* What waits is told; what is in flight ends by itself (a timeout at the latest), without another try. */
 static void give_up(ms_http_job *job) {
     while (job) {
         ms_http_job *const next = job->next;
         job->answer.status = ms_err_set(&job->answer.err, MS_ERR_INTERRUPTED, "%s: not fetched", job->url);
         finish(job);
         job = next;
-    }
-}
-
-static void end_in_flight(ms_http *http) {
-    http->settings.ends = true;
-    while (http->n_in_flight > 0) {
-        int n_running;
-        if (curl_multi_perform(http->multi, &n_running) != CURLM_OK) return;
-        look_at_ended(http);
-        if (http->n_in_flight > 0) curl_multi_poll(http->multi, NULL, 0, LONGEST_SLEEP_MS, NULL);
     }
 }
 
@@ -265,9 +265,11 @@ void ms_http_destroy(ms_http *http) {
         pthread_mutex_unlock(&http->lock);
         curl_multi_wakeup(http->multi);
         pthread_join(http->thread, NULL);
-        give_up(http->waiting);
-        http->waiting = NULL;
-        end_in_flight(http);
+        while (http->active) {
+            ms_http_job *const job = http->active;
+            take_out(http, job);
+            give_up(job);
+        }
         give_up(http->waiting);
         give_up(http->arrived);
     }

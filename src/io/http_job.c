@@ -284,7 +284,7 @@ static ms_http_verdict later(ms_http_job *job, int64_t now, const char *why) {
     char text[512];
     const int64_t wait = job->head.wait_ms;
     if (job->got > job->got_before) job->n_tries = 0; /* it goes on, if slowly */
-    if (++job->n_tries >= job->max_tries || job->settings->ends) {
+    if (++job->n_tries >= job->max_tries) {
         snprintf(text, sizeof text, "%s; given up after %d tries", why, job->n_tries);
         return fail(job, MS_ERR_NETWORK, text);
     }
@@ -411,6 +411,7 @@ ms_http_verdict ms_http_job_end(ms_http_job *job, CURLcode code, int64_t now) {
              code == CURLE_OK   ? "no answer that makes sense"
              : *job->curl_error ? job->curl_error
                                 : curl_easy_strerror(code));
+    if (code == CURLE_COULDNT_RESOLVE_HOST && job->max_tries > 2) job->max_tries = 2; /* no network: waiting will not help */
     if (code == CURLE_OK || code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
         return fail(job, MS_ERR_NETWORK, text);
     return later(job, now, text);

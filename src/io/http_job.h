@@ -16,7 +16,6 @@ typedef struct ms_http_settings { /* of a client; constant once it runs */
     char *token, *user_agent, *ca_file;
     char origin[MS_ORIGIN_BYTES]; /* of the endpoint */
     int timeout_s, max_in_flight, max_tries;
-    bool ends; /* no more tries */
 } ms_http_settings;
 
 typedef struct ms_http_job {

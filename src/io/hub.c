@@ -35,6 +35,15 @@ ms_status ms_hub_http(ms_http **out, ms_hub *hub, ms_err *err) {
     return MS_OK;
 }
 
+void ms_hub_end(void) {
+    ms_hub *const hub = &process_hub;
+    pthread_mutex_lock(&hub->lock);
+    ms_http *const http = hub->http;
+    hub->http = NULL;
+    pthread_mutex_unlock(&hub->lock);
+    ms_http_destroy(http);
+}
+
 static bool same_repo(const ms_hub_repo *repo, const ms_hub_address *address) {
     return repo->address.kind == address->kind && ms_str_equal(repo->address.repo, address->repo) &&
            (ms_str_equal(repo->address.revision, address->revision) || ms_str_equal(repo->commit, address->revision));
@@ -263,7 +272,8 @@ ms_status ms_hub_resolve(ms_str *out, ms_arena *arena, const char *text, ms_err 
     const ms_str typed = ms_str_of(text);
     ms_hub *hub;
     *out = typed;
-    MS_TRY(ms_hub_get(&hub, err));
+    const ms_status status_of_env = ms_hub_get(&hub, err);
+    if (status_of_env != MS_OK) return !ms_hub_is(text) && ms_files_exists(text) ? MS_OK : status_of_env;
     MS_TRY(ms_local_models_find(out, arena, typed, &hub->env, get_variable, err));
     if (out->text != typed.text) return MS_OK;
     if (!ms_hub_is(text) && ms_files_exists(text)) return MS_OK;

@@ -50,6 +50,9 @@ ms_status ms_hub_download(const char *const *paths, size_t n_paths, const char *
 /* Something worth a warning about the repository of that path (the Hub was out of reach, the cache served); "" for nothing. */
 ms_str ms_hub_remark(const char *path);
 
+/* Ends the client's thread and its connections, before the process ends. No source of the Hub may be in use. */
+void ms_hub_end(void);
+
 /* ---- for files.c and source.c ---- */
 
 ms_status ms_hub_look(const char *path, bool *is_folder, uint64_t *n_bytes, ms_err *err);
