@@ -11,6 +11,10 @@ find_program(MS_PYTHON python3)
 if(MS_PYTHON)
   add_test(NAME cli COMMAND ${MS_PYTHON} ${CMAKE_SOURCE_DIR}/tests/cli/run $<TARGET_FILE:moescope>)
   set_tests_properties(cli PROPERTIES LABELS cli)
+
+  # tests/hostile: one file a mechanism that broke a reader somewhere, with the verdict it must get.
+  add_test(NAME hostile COMMAND ${MS_PYTHON} ${CMAKE_SOURCE_DIR}/tests/hostile/run $<TARGET_FILE:moescope>)
+  set_tests_properties(hostile PROPERTIES LABELS hostile)
 endif()
 
 # tests/web: the report in a browser; skipped where there is none.

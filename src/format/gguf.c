@@ -436,7 +436,8 @@ static ms_status place_tensor(parser *p, ms_stored *t, uint64_t data, uint64_t *
 
 static ms_status place_tensors(parser *p) {
     gguf_reader *const r = p->reader;
-    const uint64_t header = p->c.at, data = r->list.n ? padded(p, header) : header;
+    const uint64_t header = p->c.at; /* gguf-py pads also where no tensor follows (vocabularies), ggml does not */
+    const uint64_t data = r->list.n || padded(p, header) <= p->n_file ? padded(p, header) : header;
     r->base.header_bytes = data;
     uint64_t expected = 0;
     size_t n_kept = 0;

@@ -241,6 +241,7 @@ static ms_status fill_header(ms_npy_header *out, const fields *f, ms_arena *aren
     const element e = element_of(f->descr);
     if (e.refused) return refuse(p, MS_ERR_UNSUPPORTED, e.refused, f->descr);
     if (e.unknown) return refuse(p, MS_ERR_DAMAGED, "NumPy has no such type", f->descr);
+    if (f->shape.n > MS_NPY_MAX_RANK) return refuse(p, MS_ERR_DAMAGED, "more than 64 axes, the most that NumPy has", f->descr);
     uint64_t n_bytes = e.n_bytes;
     for (size_t i = 0; i < f->shape.n; i++)
         if (!ms_mul_u64(n_bytes, f->shape.items[i], &n_bytes))

@@ -12,6 +12,7 @@
 #include "reader.h"
 
 enum { MS_NPY_MAX_HEADER = 1 << 20, MS_NPY_PREFIX = 12 }; /* bytes: of a header; that tell how long the header is */
+enum { MS_NPY_MAX_RANK = 64 };                            /* of NumPy 2 */
 
 typedef struct ms_npy_header {
     ms_dtype dtype;       /* MS_DTYPE_UNKNOWN: a type that can be listed but not decoded */

@@ -97,7 +97,9 @@ static inline ms_reader *fuzz_read(const uint8_t *data, size_t size, const char 
     fuzz_check_same(strict, copied);
     if (strict) {
         fuzz_check_same(strict, lenient);
-        FUZZ_CHECK(ms_notes_count(&lenient_notes, MS_NOTE_ERROR) == 0);
+        for (size_t i = 0; i < lenient_notes.n; i++) /* a dangerous pickle breaks no rule of its format */
+            FUZZ_CHECK(lenient_notes.items[i].severity < MS_NOTE_ERROR ||
+                       strcmp(lenient_notes.items[i].code, "torch.dangerous_global") == 0);
         fuzz_check_tensors(copied, size);
     }
     if (lenient) fuzz_check_tensors(lenient, size);

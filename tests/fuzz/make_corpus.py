@@ -368,6 +368,54 @@ def model():
     yield "config_only", model_of({"num_hidden_layers": 1 << 60, "moe_layers_enum": ",,1", "expert_sizes": [[1048577, 1]]}, {})
 
 
+def state_dict():
+    """The pickle of {"w": a 2 x 3 float tensor in storage 0}, as torch.save writes it."""
+    storage = (b"((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x06tQK\0K\x02K\x03\x86K\x03K\x01\x86"
+               b"\x89ccollections\nOrderedDict\n)Rt")
+    return b"\x80\x02}X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n" + storage + b"Rs."
+
+
+def torch_zip(members):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in members:
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
+    return file.getvalue()
+
+
+@subject
+def torch():
+    data = struct.pack("<6f", *range(6))
+    yield "state_dict", torch_zip([("m/data.pkl", state_dict()), ("m/byteorder", b"little"), ("m/data/0", data), ("m/version", b"3\n")])
+    yield "short_storage", torch_zip([("m/data.pkl", state_dict()), ("m/data/0", data[:20]), ("m/version", b"3\n")])
+    yield "no_storage", torch_zip([("m/data.pkl", state_dict()), ("m/version", b"3\n")])
+    yield "two_pickles", torch_zip([("m/data.pkl", state_dict()), ("n/data.pkl", state_dict()), ("m/data/0", data)])
+    yield "system", torch_zip([("m/data.pkl", b"\x80\x02cposix\nsystem\nX\x04\0\0\0true\x85R."), ("m/version", b"3\n")])
+    magic = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
+    system = pickle.dumps({"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}, 2)
+    keys = pickle.dumps(["0"], 2)
+    legacy = state_dict().replace(b"cpuK\x06tQ", b"cpuK\x06NtQ")
+    yield "legacy", magic + pickle.dumps(1001, 2) + system + legacy + keys + struct.pack("<q", 6) + data
+    yield "legacy_length", magic + pickle.dumps(1001, 2) + system + legacy + keys + struct.pack("<q", 2**62) + data
+
+
+@subject
+def config():
+    base = {"model_type": "qwen2_moe", "architectures": ["Qwen2MoeForCausalLM"], "num_experts": 60, "num_experts_per_tok": 4,
+            "moe_intermediate_size": 1408, "hidden_size": 2048, "num_hidden_layers": 24, "decoder_sparse_step": 1,
+            "mlp_only_layers": [0, 3], "shared_expert_intermediate_size": 5632, "norm_topk_prob": False}
+    yield "qwen2_moe", json.dumps(base).encode()
+    yield "nested", json.dumps({"text_config": base, "num_experts": 61}).encode()
+    yield "deepseek", json.dumps({"n_routed_experts": 256, "n_shared_experts": 1, "first_k_dense_replace": 3, "n_group": 8,
+                                  "topk_group": 4, "moe_layer_freq": 1, "quantization_config": {"quant_method": "fp8",
+                                  "weight_block_size": [128, 128]}}).encode()
+    yield "lists", json.dumps({"num_experts": [8, 16, 0, 8.0, "4"], "num_experts_per_tok": [2], "num_hidden_layers": "5"}).encode()
+    yield "wrong_types", json.dumps({"num_experts": True, "num_experts_per_tok": {}, "num_hidden_layers": -1.5,
+                                     "text_config": [], "ffn_config": None}).encode()
+    yield "extremes", b'{"num_experts": 18446744073709551615, "num_hidden_layers": -9223372036854775808, "moe_layer_freq": 1e300}'
+    yield "not_an_object", b"[1]"
+
+
 def main():
     base = pathlib.Path(__file__).resolve().parent / "corpus"
     for name, make in SUBJECTS.items():
