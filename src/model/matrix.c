@@ -10,8 +10,9 @@
 #include "decode.h"
 #include "decoders.h"
 #include "half.h"
+#include "turn.h"
 
-enum { TILE = 64 };
+enum { TILE = 64, TILE_WIDE = 128, LARGEST_ELEMENT = 8 };
 
 typedef struct ms_reading { /* what every read of a matrix needs */
     const ms_checkpoint *ckpt;
@@ -59,13 +60,67 @@ static ms_status rows_turned(const ms_reading *r, uint64_t row, uint64_t n, floa
     return MS_OK;
 }
 
+/* Bytes of an element of a plain tensor, when they are whole ones and not shared by several (block types, F4); else 0. */
+static size_t element_size(const ms_tensor *t) {
+    const ms_dtype_info *const info = ms_dtype_info_of(t->stored->dtype);
+    return info->block || info->bits % 8 || info->bits / 8 > LARGEST_ELEMENT ? 0 : info->bits / 8;
+}
+
+/* Asks for the file's bytes of the tile at column c: its short runs lie too far apart for the processor to foresee. */
+static void prefetch_tile(const ms_matrix *m, const uint8_t *bytes, size_t size, uint64_t row, uint64_t n_rows, uint64_t c) {
+    enum { LINE = 64 };
+    for (uint64_t k = c; k < m->cols && k < c + TILE_WIDE; k++) {
+        const uint8_t *const run_bytes = bytes + (m->first + row * m->row_stride + k * m->col_stride) * size;
+        for (uint64_t at = 0; at < n_rows * m->row_stride * size; at += LINE) __builtin_prefetch(run_bytes + at);
+    }
+}
+
+/* Plain elements in memory. bytes: the tensor's; the caller has checked that the matrix lies inside. */
+static ms_status rows_turned_raw(const ms_reading *r, const uint8_t *bytes, size_t size, uint64_t row, uint64_t n, float *out) {
+    uint8_t turned[TILE * TILE_WIDE * LARGEST_ELEMENT];
+    const ms_matrix *const m = r->matrix;
+    for (uint64_t i = 0; i < n; i += TILE)
+        for (uint64_t c = 0; c < m->cols; c += TILE_WIDE) {
+            const size_t n_rows = n - i < TILE ? (size_t)(n - i) : TILE;
+            const size_t n_cols = m->cols - c < TILE_WIDE ? (size_t)(m->cols - c) : TILE_WIDE;
+            const uint64_t first = m->first + (row + i) * m->row_stride + c * m->col_stride;
+            prefetch_tile(m, bytes, size, row + i, n_rows, c + TILE_WIDE);
+            ms_turn(turned, n_cols, bytes + first * size, (size_t)m->col_stride, (size_t)m->row_stride, n_rows, n_cols, size);
+            for (size_t k = 0; k < n_rows; k++)
+                MS_TRY(ms_decode_f32(r->tensor->stored->dtype, turned + k * n_cols * size, 0, n_cols,
+                                     out + (i + k) * m->cols + c, r->err));
+        }
+    return MS_OK;
+}
+
+/* The last element that rows [row, row + n) touch, or UINT64_MAX. */
+static uint64_t last_element(const ms_matrix *m, uint64_t row, uint64_t n) {
+    uint64_t down, right, last;
+    const bool ok = ms_mul_u64(row + n - 1, m->row_stride, &down) && ms_mul_u64(m->cols - 1, m->col_stride, &right) &&
+                    ms_add_u64(down, right, &last) && ms_add_u64(last, m->first, &last);
+    return ok ? last : UINT64_MAX;
+}
+
+static const uint8_t *mapped_bytes(const ms_tensor *t);
+
+static ms_status rows_across(const ms_reading *r, uint64_t row, uint64_t n, float *out) {
+    const uint8_t *const bytes = mapped_bytes(r->tensor);
+    const size_t size = bytes ? element_size(r->tensor) : 0;
+    const uint64_t last = last_element(r->matrix, row, n);
+    if (size == 0 || last >= r->tensor->stored->n_bytes / size || ms_decoders_check(r->tensor, NULL) != MS_OK)
+        return rows_turned(r, row, n, out);
+    MS_TRY(rows_turned_raw(r, bytes, size, row, n, out));
+    const void *seen; /* a file that shrank meanwhile is noticed here */
+    return ms_source_view(r->tensor->stored->source, r->tensor->stored->offset, 1, r->scratch, &seen, r->err);
+}
+
 ms_status ms_matrix_rows(const ms_checkpoint *ckpt, const ms_matrix *matrix, uint64_t row, uint64_t n, ms_scratch *scratch,
                          float *out, ms_err *err) {
     const ms_reading r = {ckpt, &ckpt->tensors[matrix->tensor], matrix, scratch, err};
     MS_FAIL_IF(!ms_range_inside(row, n, matrix->rows), MS_ERR_USAGE, err, "rows %llu to %llu of a matrix of %llu rows",
                (unsigned long long)row, (unsigned long long)(row + n), (unsigned long long)matrix->rows);
     if (n == 0 || matrix->cols == 0) return ms_decoders_check(r.tensor, err);
-    return matrix->col_stride == 1 || matrix->cols == 1 ? rows_straight(&r, row, n, out) : rows_turned(&r, row, n, out);
+    return matrix->col_stride == 1 || matrix->cols == 1 ? rows_straight(&r, row, n, out) : rows_across(&r, row, n, out);
 }
 
 /* ---- single elements ---- */
