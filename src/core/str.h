@@ -62,8 +62,8 @@ bool ms_str_is_utf8(ms_str s, size_t *bad_at);
 /* Bytes of the well-formed sequence that begins at `at` < s.size and its code point; 0 when there is none. */
 size_t ms_str_code_at(ms_str s, size_t at, uint32_t *code);
 
-/* True when ms_str_shown would show it as it is, but for its length: no controls, bidi or zero-width marks, broken UTF-8. *bad_at
- * (may be NULL): the first byte that is none. */
+/* True when ms_str_shown would show it as it is, but for its length: no controls, bidi or zero-width marks, broken UTF-8.
+ * *bad_at (may be NULL): the first byte that is none. */
 bool ms_str_is_plain(ms_str s, size_t *bad_at);
 
 /* Text from a file, fit for a terminal: control characters, bidi controls, DEL and broken UTF-8 become \xNN or \u{NNNN}, and

@@ -12,15 +12,15 @@
 
 typedef struct cache {
     ms_arena arena;
-    char root[32];
+    char root[300];
     ms_str folder; /* of the repository a/b */
     ms_str commit, path;
     ms_hub_cached_list list;
 } cache;
 
 static void begin(cache *c) {
-    *c = (cache){.root = "/tmp/moescope-cache-XXXXXX"};
-    CHECK(mkdtemp(c->root) != NULL);
+    *c = (cache){0};
+    snprintf(c->root, sizeof c->root, "%s", test_folder());
     const ms_hub_address address = {.kind = MS_HUB_MODEL, .repo = MS_STR("a/b")};
     c->folder = ms_hub_cache_folder(&c->arena, ms_str_of(c->root), &address);
 }
@@ -34,9 +34,6 @@ static void put(cache *c, const char *path, const char *text) {
 }
 
 static void end(cache *c) {
-    char command[64];
-    snprintf(command, sizeof command, "rm -rf %s", c->root);
-    CHECK(system(command) == 0);
     MS_VEC_FREE(&c->list);
     ms_arena_free(&c->arena);
 }

@@ -19,10 +19,10 @@ TEST(hub_env_defaults_are_those_of_huggingface_hub) {
     ms_arena arena = {0};
     ms_hub_env env;
     ms_err err = {0};
-    GIVEN({"HOME", "/home/ann"});
+    GIVEN({"HOME", "/users/ann"});
     CHECK_OK(ms_hub_env_read(&env, &arena, get, &err), &err);
     CHECK_EQ_STR(env.endpoint, "https://huggingface.co");
-    CHECK_EQ_STR(env.cache, "/home/ann/.cache/huggingface/hub");
+    CHECK_EQ_STR(env.cache, "/users/ann/.cache/huggingface/hub");
     CHECK_EQ_STR(env.token, "");
     CHECK(!env.offline && env.links);
     CHECK_EQ_I64(env.timeout_s, 10);
@@ -35,8 +35,8 @@ TEST(hub_env_folders_follow_their_variables) {
         const char *cache;
     } cases[] = {
         {{{"XDG_CACHE_HOME", "/x"}}, "/x/huggingface/hub"},
-        {{{"HF_HOME", "~/hf"}}, "/home/ann/hf/hub"},
-        {{{"HF_HOME", "$HOME/a${HOME}"}}, "/home/ann/a/home/ann/hub"},
+        {{{"HF_HOME", "~/hf"}}, "/users/ann/hf/hub"},
+        {{{"HF_HOME", "$HOME/a${HOME}"}}, "/users/ann/a/users/ann/hub"},
         {{{"HF_HOME", "/h"}, {"HUGGINGFACE_HUB_CACHE", "/old"}}, "/old"},
         {{{"HF_HUB_CACHE", "/new"}, {"HUGGINGFACE_HUB_CACHE", "/old"}}, "/new"},
         {{{"HF_HUB_CACHE", "/n$NONE/${"}}, "/n$NONE/${"},
@@ -45,7 +45,7 @@ TEST(hub_env_folders_follow_their_variables) {
         ms_arena arena = {0};
         ms_hub_env env;
         ms_err err = {0};
-        GIVEN({"HOME", "/home/ann"}, cases[i].v[0], cases[i].v[1]);
+        GIVEN({"HOME", "/users/ann"}, cases[i].v[0], cases[i].v[1]);
         CHECK_OK(ms_hub_env_read(&env, &arena, get, &err), &err);
         CHECK_EQ_STR(env.cache, cases[i].cache);
         ms_arena_free(&arena);

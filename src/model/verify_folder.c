@@ -97,6 +97,7 @@ static void check_link(const ms_beside *b) {
             say(b, MS_NOTE_INFO, "folder.link_outside", "is a link to '%s', outside the model folder",
                 ms_str_shown(target).text);
     }
+    /* allocated by the C library */
     free(to);
     free(folder);
 }

@@ -17,7 +17,7 @@ static void take(ms_verify_file *file, ms_str hex, const char *by) {
 
 /* The hub's cache keeps files as blobs/HASH and links to them; the hash of an LFS file is its SHA-256. */
 static void ask_link(ms_verify_file *file) {
-    char *const to = realpath(file->path.text, NULL);
+    char *const to = realpath(file->path.text, NULL); /* allocated by the C library */
     if (!to) return;
     const ms_str target = ms_str_of(to);
     if (ms_str_ends_with(ms_files_folder_of(target), MS_STR("/blobs"))) take(file, ms_files_name_of(target), "hub cache");
