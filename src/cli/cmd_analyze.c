@@ -39,20 +39,25 @@ static bool is_shard(ms_arena *arena, ms_str file) {
     return found;
 }
 
-/* ".gguf" when that is all there is. */
+/* ".gguf", ".bin", ... when nothing else is there; the first of the list that is. */
 static const char *unusual_extension(ms_str model) {
-    static const char *const usual[] = {".safetensors", ".npz"}, *const others[] = {".gguf", ".npy"};
-    bool has[2] = {false, false}, has_usual = false;
+    static const char *const usual[] = {".safetensors", ".npz"};
+    static const char *const others[] = {".gguf", ".bin", ".pt", ".pth", ".npy"};
+    enum { N_USUAL = sizeof usual / sizeof *usual, N_OTHERS = sizeof others / sizeof *others };
     ms_files_list list = {0};
     const bool is_folder = ms_files_is_folder(model.text);
+    size_t found = N_OTHERS;
+    bool has_usual = false;
     if (is_folder && ms_files_list_folder(&list, model.text, NULL) != MS_OK) return NULL;
     for (size_t i = 0; i < (is_folder ? list.n : 1); i++) {
         const ms_str suffix = ms_path_suffix(is_folder ? list.items[i].name : model);
-        for (size_t k = 0; k < 2; k++) has_usual |= ms_str_is(suffix, usual[k]) || (is_folder && list.items[i].is_folder);
-        for (size_t k = 0; k < 2; k++) has[k] |= ms_str_is(suffix, others[k]);
+        has_usual |= is_folder && list.items[i].is_folder; /* there may be more below */
+        for (size_t k = 0; k < N_USUAL; k++) has_usual |= ms_str_is(suffix, usual[k]);
+        for (size_t k = 0; k < found; k++)
+            if (ms_str_is(suffix, others[k])) found = k;
     }
     if (is_folder) ms_files_list_free(&list);
-    return has_usual ? NULL : has[0] ? others[0] : has[1] ? others[1] : NULL;
+    return has_usual || found == N_OTHERS ? NULL : others[found];
 }
 
 /* The folder's name, or the file's without its suffix; of the hub's cache the name of the repository. */
