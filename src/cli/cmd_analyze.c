@@ -41,9 +41,8 @@ static bool is_shard(ms_arena *arena, ms_str file) {
 
 /* ".gguf", ".bin", ... when nothing else is there; the first of the list that is. */
 static const char *unusual_extension(ms_str model) {
-    static const char *const usual[] = {".safetensors", ".npz"};
     static const char *const others[] = {".gguf", ".bin", ".pt", ".pth", ".npy"};
-    enum { N_USUAL = sizeof usual / sizeof *usual, N_OTHERS = sizeof others / sizeof *others };
+    enum { N_OTHERS = sizeof others / sizeof *others };
     ms_files_list list = {0};
     const bool is_folder = ms_files_is_folder(model.text);
     size_t found = N_OTHERS;
@@ -52,7 +51,7 @@ static const char *unusual_extension(ms_str model) {
     for (size_t i = 0; i < (is_folder ? list.n : 1); i++) {
         const ms_str suffix = ms_path_suffix(is_folder ? list.items[i].name : model);
         has_usual |= is_folder && list.items[i].is_folder; /* there may be more below */
-        for (size_t k = 0; k < N_USUAL; k++) has_usual |= ms_str_is(suffix, usual[k]);
+        has_usual |= ms_str_is(suffix, ".safetensors");
         for (size_t k = 0; k < found; k++)
             if (ms_str_is(suffix, others[k])) found = k;
     }

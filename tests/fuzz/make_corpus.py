@@ -414,6 +414,31 @@ def config():
                                      "text_config": [], "ffn_config": None}).encode()
     yield "extremes", b'{"num_experts": 18446744073709551615, "num_hidden_layers": -9223372036854775808, "moe_layer_freq": 1e300}'
     yield "not_an_object", b"[1]"
+@subject
+def run_config():
+    def rule(**more):
+        layout = {"layer_axis": None, "expert_axis": 0, "rows_axis": 1, "cols_axis": 2}
+        return {"name": "r", "match": ".*experts.*", "ndim": 3, "layout": layout} | more
+
+    def config(*rules, **parsing):
+        return json.dumps({"extract_rules": rules, "parsing": parsing}).encode()
+
+    name = b"\0layers.2.experts.5.w1.weight"
+    single = {"layer_axis": None, "expert_axis": None, "rows_axis": 0, "cols_axis": 1}
+    yield "empty_object", b"{}" + name
+    yield "plain", config(rule(proj_group=1, match=r".*experts\.(\w+)")) + name
+    yield "single", config(rule(ndim=2, layout=single, match=r".*experts\.(\d+)\.(\w+)", expert_group=1, proj_group=2)) + name
+    yield "split", config(rule(packed_split={"axis": "rows", "splits": [4, 4], "projs": ["w1", "w3"]})) + name
+    yield "split_equal", config(rule(packed_split={"axis": "cols", "splits": "equal", "projs": ["w1", "x"], "interleave": True})) + name
+    yield "split_bad", config(rule(packed_split={"axis": "rows", "splits": [1, 2.5], "projs": []}), strict_packed_split=False) + name
+    yield "split_huge", config(rule(packed_split={"axis": "rows", "splits": [2**62, 2**62, 8], "projs": ["a", "b", "c"]})) + name
+    yield "row_stack", config(rule(ndim=2, row_stack=4), rule(ndim=1, row_stack=2**31 - 1)) + name
+    yield "four_axes", config(rule(ndim=4, layout={"layer_axis": 0, "expert_axis": -3, "rows_axis": 3, "cols_axis": 2})) + name
+    yield "strict", config(rule(proj_group=0), proj_group_strict=True, proj_aliases={"A": ["", "."], "a": []}) + name
+    yield "wrong_types", b'{"scan": {"max_files": "x"}, "stats": {"eps": true}}'
+    yield "odd_numbers", b'{"stats": {"sample_seed": 1e300, "group_sizes_lastdim": [-1, 0, 1e15]}, "scan": {"max_files": 2147483648}}'
+    yield "broken_pattern", config(rule(match="("))
+    yield "broken_json", b'{"scan": '
 
 
 def main():
