@@ -203,6 +203,25 @@ TEST(collect_that_is_interrupted_in_the_scan_writes_the_matrices_it_has) {
     end(&b);
 }
 
+static void look_at_status(void *context, uint64_t n_bytes) {
+    bench *const b = context;
+    (void)n_bytes;
+    say(b, "status:");
+    const ms_str status = ms_json_as_str(ms_json_get(log_of(b, "logs/run_health.json"), "status"), MS_STR(""));
+    if (ms_str_is(status, "running")) say(b, "it runs");
+}
+
+/* So a run that is killed leaves "running" behind. */
+TEST(collect_that_runs_says_so_from_the_beginning) {
+    bench b;
+    CHECK(begin(&b));
+    const ms_collect_options options = {
+        .run_dir = b.run.text, .n_threads = 1, .talk = {.context = &b, .begin = look_at_status}};
+    CHECK_OK(ms_collect(&options, &b.summary, &b.err), &b.err);
+    CHECK(b.said.bytes && strstr(b.said.bytes, "status:\nit runs\n"));
+    end(&b);
+}
+
 TEST(collect_refuses_what_it_cannot_use) {
     static const struct {
         const char *config, *message;
