@@ -6,7 +6,7 @@
 #include "checked.h"
 #include "family.h"
 
-enum { MAX_SPLITS = 2 };
+enum { MAX_SPLITS = 2, MOST_EXPERTS = 1 << 20 };
 
 typedef struct ms_bank_key { /* what one bank is; compared and hashed as bytes, so zero it first */
     char section[24];
@@ -199,7 +199,7 @@ static bool add_shared_axis(ms_builder *b, const ms_tensor *t, unsigned layout, 
     uint64_t at = 0, sum = 0;
     for (uint64_t e = 0; listed && e < n; e++)
         if (!ms_add_u64(sum, (uint64_t)config->expert_sizes[e], &sum)) sum = UINT64_MAX;
-    if (n == 0 || (listed ? sum != length : length % n != 0)) {
+    if (n == 0 || n > MOST_EXPERTS || length == 0 || (listed ? sum != length : length % n != 0)) {
         note(b, t, "bank.experts",
              n == 0
                  ? "holds all experts one after the other, but nothing says how many; it is left out"
@@ -248,6 +248,10 @@ static bool add_tensor(ms_builder *b, const ms_tensor *t) {
         return true;
     }
     ms_axes axes = axes_of(b, t, layout, &shape);
+    if (axes.n_out == 0 || axes.n_in == 0 || axes.n_experts > MOST_EXPERTS) { /* shapes of nothing may claim any number */
+        note(b, t, "bank.empty", "has no elements, or more experts than can be; it is left out");
+        return true;
+    }
     ms_tensor seen = *t;
     if (is_up_alone(b, t, &axes)) seen.proj = MS_PROJ_UP;
     if (layout & (MS_LAY_ROW_STACKED | MS_LAY_COL_STACKED)) return add_shared_axis(b, t, layout, &axes);
@@ -269,7 +273,6 @@ static bool add_tensor(ms_builder *b, const ms_tensor *t) {
                              .first = e * axes.expert_stride,
                              .row_stride = axes.out_stride,
                              .col_stride = axes.in_stride};
-        if (e > INT32_MAX) break;
         if (seen.proj != t->proj ? !add_matrix(b, t, seen.proj, MS_SPLIT_NONE, m) : !add_expert_matrix(b, t, layout, &axes, m))
             return false;
     }

@@ -170,6 +170,30 @@ TEST(index_check_names_each_class_of_difference) {
     ms_arena_free(&arena);
 }
 
+/* Two shards with the same names in opposite orders: each pair is found without a search. */
+TEST(index_check_of_many_duplicates_is_quick) {
+    enum { N = 30000 };
+    ms_arena arena = {0};
+    const char *const folder = test_folder(), **const lines = ms_arena_alloc_array(&arena, N + 1, sizeof *lines);
+    ms_buf json = {0};
+    for (int shard = 0; shard < 2; shard++) {
+        for (int i = 0; i < N; i++) lines[i] = ms_arena_printf(&arena, "t%05d F32 0", i).text;
+        lines[N] = NULL;
+        put_model(&arena, folder, shard ? "b.safetensors" : "a.safetensors", lines);
+    }
+    ms_buf_put_text(&json, "{\"weight_map\": {\"t00000\": \"a.safetensors\"");
+    for (int i = N - 1; i > 0; i--) ms_buf_printf(&json, ", \"t%05d\": \"b.safetensors\"", i);
+    ms_buf_put_text(&json, "}}");
+    put_text(&arena, folder, "model.safetensors.index.json", json.bytes);
+    ms_try t = open_in(&arena, folder, "", false);
+    CHECK_OK(t.status, &t.err);
+    CHECK_EQ_I64(ms_checkpoint_find(t.ckpt, MS_STR("t00007"))->file, 1);
+    CHECK_EQ_I64(ms_checkpoint_find(t.ckpt, MS_STR("t00000"))->file, 0);
+    ms_checkpoint_close(t.ckpt);
+    ms_buf_free(&json);
+    ms_arena_free(&arena);
+}
+
 TEST(index_check_takes_total_size_for_bytes_of_tensors_or_of_files) {
     ms_arena arena = {0};
     const char *const folder = test_folder();

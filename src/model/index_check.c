@@ -133,16 +133,40 @@ static bool file_numbers(const ms_checkpoint *ckpt, uint32_t *numbers) {
     return ok;
 }
 
-/* The tensor of that name in that file, when the name occurs more than once; else SIZE_MAX. Duplicates are rare: a plain
- * search. */
-static size_t twin_in_file(const ms_checkpoint *ckpt, ms_str name, uint32_t file) {
-    const ms_file *const f = &ckpt->files[file];
-    for (size_t i = f->first_tensor; i < f->first_tensor + f->n_tensors; i++)
-        if (ms_str_equal(ckpt->tensors[i].stored->name, name)) return i;
-    return SIZE_MAX;
+/* "file number, name" of every tensor whose name another one has too -> its index. */
+typedef struct ms_twins {
+    ms_map map;
+    ms_arena arena;
+    bool failed;
+} ms_twins;
+
+static ms_str twin_key(ms_arena *arena, uint32_t file, ms_str name) {
+    char *const key = ms_arena_alloc(arena, sizeof file + name.size);
+    if (!key) return MS_STR_NONE;
+    memcpy(key, &file, sizeof file);
+    if (name.size) memcpy(key + sizeof file, name.text, name.size);
+    return (ms_str){key, sizeof file + name.size};
 }
 
-static size_t note_duplicates(ms_checkpoint *ckpt) {
+static void add_twins(ms_twins *twins, const ms_checkpoint *ckpt) {
+    for (size_t i = 0; i < ckpt->n_tensors && !twins->failed; i++) {
+        const ms_tensor *const t = &ckpt->tensors[i];
+        if (!t->shadowed) continue;
+        const ms_str key = twin_key(&twins->arena, t->file, t->stored->name);
+        twins->failed = !key.text || !ms_map_add(&twins->map, key, i, NULL, NULL);
+    }
+}
+
+/* The shadowed tensor of that name in that file, or SIZE_MAX. */
+static size_t twin_in_file(ms_twins *twins, ms_str name, uint32_t file) {
+    if (twins->map.n == 0) return SIZE_MAX;
+    const ms_str key = twin_key(&twins->arena, file, name);
+    const size_t *const found = key.text ? ms_map_find(&twins->map, key) : NULL;
+    twins->failed = twins->failed || !key.text;
+    return found ? *found : SIZE_MAX;
+}
+
+static void note_duplicates(ms_checkpoint *ckpt) {
     ms_class duplicates = {ckpt, "index.duplicate_tensor", "tensors", MS_NOTE_WARNING, 0};
     for (size_t i = 0; i < ckpt->n_tensors; i++) {
         const ms_tensor *const t = &ckpt->tensors[i];
@@ -152,7 +176,6 @@ static size_t note_duplicates(ms_checkpoint *ckpt) {
             ms_str_shown(ckpt->files[first->file].name).text, ms_str_shown(ckpt->files[t->file].name).text);
     }
     finish(&duplicates);
-    return duplicates.n;
 }
 
 typedef struct ms_cursors { /* where the next entry of each shard is expected: indexes and shards are mostly in one order */
@@ -173,7 +196,7 @@ static bool is_next(const ms_checkpoint *ckpt, const ms_cursors *at, const ms_in
     return true;
 }
 
-static void check_entries(ms_checkpoint *ckpt, const ms_cursors *at, size_t n_duplicates, uint8_t *listed) {
+static void check_entries(ms_checkpoint *ckpt, const ms_cursors *at, ms_twins *twins, uint8_t *listed) {
     ms_class missing = {ckpt, "index.tensor_missing", "tensors are in no shard", MS_NOTE_ERROR, 0};
     ms_class elsewhere = {ckpt, "index.tensor_elsewhere", "tensors are in other shards", MS_NOTE_WARNING, 0};
     const ms_index *const index = ckpt->index;
@@ -192,7 +215,7 @@ static void check_entries(ms_checkpoint *ckpt, const ms_cursors *at, size_t n_du
         listed[*found] = 1;
         if (file != UINT32_MAX && ckpt->tensors[*found].file == file) at->next[file] = *found + 1;
         if (file == UINT32_MAX || ckpt->tensors[*found].file == file) continue;
-        const size_t twin = n_duplicates ? twin_in_file(ckpt, entry->tensor, file) : SIZE_MAX;
+        const size_t twin = twin_in_file(twins, entry->tensor, file);
         if (twin != SIZE_MAX) { /* the one that the index means counts */
             ckpt->tensors[*found].shadowed = true;
             ckpt->tensors[twin].shadowed = false;
@@ -231,18 +254,23 @@ static void check_total(ms_checkpoint *ckpt) {
 }
 
 ms_status ms_index_check(ms_checkpoint *ckpt, ms_err *err) {
-    const size_t n_duplicates = note_duplicates(ckpt);
+    note_duplicates(ckpt);
     if (!ckpt->index) return MS_OK;
     uint32_t *const files = ms_mem_alloc_array(ckpt->index->n_shards, sizeof *files);
     uint8_t *const listed = ms_mem_zalloc(ckpt->n_tensors);
     size_t *const next = ms_mem_alloc_array(ckpt->n_files, sizeof *next);
-    const bool ok = files && listed && next && file_numbers(ckpt, files);
+    ms_twins twins = {0};
+    if (files && listed && next) add_twins(&twins, ckpt);
+    bool ok = files && listed && next && !twins.failed && file_numbers(ckpt, files);
     if (ok) {
         for (size_t f = 0; f < ckpt->n_files; f++) next[f] = ckpt->files[f].first_tensor;
-        check_entries(ckpt, &(ms_cursors){next, files}, n_duplicates, listed);
+        check_entries(ckpt, &(ms_cursors){next, files}, &twins, listed);
         note_unlisted(ckpt, listed);
         check_total(ckpt);
+        ok = !twins.failed;
     }
+    ms_map_free(&twins.map);
+    ms_arena_free(&twins.arena);
     ms_mem_free(files);
     ms_mem_free(listed);
     ms_mem_free(next);
