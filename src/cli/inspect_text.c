@@ -315,10 +315,14 @@ static void put_tensor_name(ms_page *p, ms_str name, size_t width) {
         put_left(p->buf, text, width);
         return;
     }
-    const ms_str head = ms_width_cut(text, width - 3); /* the end is what tells names apart, but here the sets have no end */
+    /* The middle goes: the head says where, the end says what. */
+    size_t from = text.size;
+    while (from > 0 && ms_width_of(ms_str_sub(text, from - 1, text.size)) <= (width - 3) * 2 / 3) from--;
+    while (from < text.size && ((unsigned char)text.text[from] & 0xC0) == 0x80) from++;
+    const ms_str tail = ms_str_sub(text, from, text.size), head = ms_width_cut(text, width - 3 - ms_width_of(tail));
     ms_buf_put_str(p->buf, head);
     ms_buf_put_text(p->buf, "...");
-    pad(p->buf, width - 3 - ms_width_of(head));
+    put_left(p->buf, tail, width - 3 - ms_width_of(head));
 }
 
 static ms_status put_groups(ms_page *p, ms_err *err) {

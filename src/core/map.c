@@ -75,10 +75,7 @@ bool ms_map_reserve(ms_map *map, size_t n) {
     return n_slots <= map->n_slots || grow_to(map, n_slots);
 }
 
-bool ms_map_add(ms_map *map, ms_str key, size_t value, size_t **slot_out, bool *is_new) {
-    if (map->n + 1 > map->n_slots / 4 * 3 && !grow(map)) return false;
-    if (!key.text) key.text = "";
-    const uint64_t hash = sip_hash(map->key, key);
+static bool add_hashed(ms_map *map, ms_str key, uint64_t hash, size_t value, size_t **slot_out, bool *is_new) {
     ms_map_slot *const slot = probe(map, key, hash);
     const bool fresh = !slot->key.text;
     if (fresh) {
@@ -87,6 +84,32 @@ bool ms_map_add(ms_map *map, ms_str key, size_t value, size_t **slot_out, bool *
     }
     if (slot_out) *slot_out = &slot->value;
     if (is_new) *is_new = fresh;
+    return true;
+}
+
+static bool has_room(const ms_map *map) { return map->n + 1 <= map->n_slots / 4 * 3; }
+
+bool ms_map_add(ms_map *map, ms_str key, size_t value, size_t **slot, bool *is_new) {
+    if (!has_room(map) && !grow(map)) return false;
+    if (!key.text) key.text = "";
+    return add_hashed(map, key, sip_hash(map->key, key), value, slot, is_new);
+}
+
+bool ms_map_add_many(ms_map *map, const ms_str *keys, size_t n, size_t first_value, bool *is_new) {
+    enum { AHEAD = 16 };
+    uint64_t hashes[AHEAD];
+    if (!ms_map_reserve(map, map->n + n)) return false;
+    for (size_t from = 0; from < n; from += AHEAD) {
+        const size_t count = n - from < AHEAD ? n - from : AHEAD;
+        for (size_t i = 0; i < count; i++) {
+            hashes[i] = sip_hash(map->key, keys[from + i]);
+            __builtin_prefetch(&map->slots[(size_t)hashes[i] & (map->n_slots - 1)], 1);
+        }
+        for (size_t i = 0; i < count; i++) {
+            const ms_str key = keys[from + i].text ? keys[from + i] : MS_STR("");
+            add_hashed(map, key, hashes[i], first_value + from + i, NULL, &is_new[from + i]);
+        }
+    }
     return true;
 }
 

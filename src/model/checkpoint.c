@@ -7,7 +7,7 @@
 #include "index_check.h"
 #include "pool.h"
 
-enum { FILES_PER_THREAD = 4 };
+enum { FILES_PER_THREAD = 4, NAMES_AT_ONCE = 256 };
 static const uint64_t max_config_bytes = UINT64_C(64) << 20;
 
 /* ---- config ---- */
@@ -144,20 +144,21 @@ static ms_status list_tensors(ms_checkpoint *ckpt, ms_err *err) {
     ckpt->tensors = ms_mem_zalloc_array(n, sizeof *ckpt->tensors);
     if (!ckpt->tensors || !ms_map_reserve(&ckpt->by_name, n)) return ms_err_memory(err, "the list of tensors");
     for (size_t f = 0; f < ckpt->n_files; f++)
-        for (size_t t = 0; t < ckpt->files[f].n_tensors; t++) {
-            const size_t i = ckpt->n_tensors++;
-            ckpt->tensors[i] = (ms_tensor){.stored = &ckpt->files[f].reader->tensors[t],
-                                           .file = (uint32_t)f,
-                                           .layer = -1,
-                                           .expert = -1,
-                                           .section = "",
-                                           .scheme = ""};
-            size_t *first;
-            bool is_new;
-            if (!ms_map_add(&ckpt->by_name, ckpt->tensors[i].stored->name, i, &first, &is_new))
-                return ms_err_memory(err, "the names of the tensors");
-            ckpt->tensors[i].shadowed = !is_new;
-        }
+        for (size_t t = 0; t < ckpt->files[f].n_tensors; t++)
+            ckpt->tensors[ckpt->n_tensors++] = (ms_tensor){.stored = &ckpt->files[f].reader->tensors[t],
+                                                           .file = (uint32_t)f,
+                                                           .layer = -1,
+                                                           .expert = -1,
+                                                           .section = "",
+                                                           .scheme = ""};
+    for (size_t from = 0; from < n; from += NAMES_AT_ONCE) {
+        ms_str names[NAMES_AT_ONCE];
+        bool is_new[NAMES_AT_ONCE];
+        const size_t count = n - from < NAMES_AT_ONCE ? n - from : NAMES_AT_ONCE;
+        for (size_t i = 0; i < count; i++) names[i] = ckpt->tensors[from + i].stored->name;
+        if (!ms_map_add_many(&ckpt->by_name, names, count, from, is_new)) return ms_err_memory(err, "the names of the tensors");
+        for (size_t i = 0; i < count; i++) ckpt->tensors[from + i].shadowed = !is_new[i];
+    }
     return MS_OK;
 }
 

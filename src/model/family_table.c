@@ -327,14 +327,11 @@ static const ms_family_row common[] = {
      .n_rows = sizeof(list) / sizeof((list)[0])}
 
 static const ms_family families[] = {
-    FAMILY("per-expert", "Qwen, DeepSeek, Kimi, GLM, OLMoE, ERNIE, Hunyuan, Jamba, Nemotron-H, LongCat, MiMo and others", NULL,
-           NULL, false, per_expert_named),
-    FAMILY("per-expert-w123", "Mixtral, Phi-3.5-MoE, MiniMax, LFM2, Kimi-Linear, DeepSeek-V4, Mistral's own files", NULL, NULL,
-           false, per_expert_w123),
+    FAMILY("per-expert", "Qwen, DeepSeek, Kimi, GLM, OLMoE and many others", NULL, NULL, false, per_expert_named),
+    FAMILY("per-expert-w123", "Mixtral, Phi-3.5-MoE, MiniMax, LFM2 and others", NULL, NULL, false, per_expert_w123),
     FAMILY("gpt-oss", "gpt-oss", LIST("gpt_oss"), "{moe}.experts.gate_up_proj_bias", true, gpt_oss),
     FAMILY("stacked-transposed", "Llama 4, Qwen3-VL", LIST("llama4*", "qwen3_vl_moe*"), NULL, true, stacked_transposed),
-    FAMILY("stacked-fused", "Qwen3.5, Gemma 4, models saved by transformers 5 as they lie in memory", NULL, NULL, false,
-           stacked_fused),
+    FAMILY("stacked-fused", "Qwen3.5, Gemma 4, what transformers 5 holds in memory", NULL, NULL, false, stacked_fused),
     FAMILY("gpt-oss-original", "gpt-oss as OpenAI stores it", NULL, NULL, false, gpt_oss_original),
     FAMILY("mlx-switch", "conversions by mlx-lm", NULL, NULL, false, mlx_switch),
     FAMILY("granite", "Granite, JetMoE", NULL, NULL, false, stacked_linears),
