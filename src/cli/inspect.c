@@ -1,5 +1,9 @@
 #include "inspect.h"
 
+#include <stdio.h>
+
+#include "dtype.h"
+
 static int64_t extent(uint64_t n) { return n > INT64_MAX ? -1 : (int64_t)n; }
 
 /* Shared experts of a layer: the config's number; where it has none, one module spelled in the singular is one expert. */
@@ -60,4 +64,17 @@ const char *ms_inspect_proj(const ms_checkpoint *ckpt, const ms_tensor *tensor) 
     const ms_pattern *const pattern = &ckpt->patterns[tensor->pattern];
     if (pattern->row && pattern->row->label) return pattern->row->label;
     return tensor->proj == MS_PROJ_NONE ? NULL : ms_proj_name(tensor->proj);
+}
+
+ms_inspect_scheme_name ms_inspect_scheme(const ms_tensor *tensor) {
+    ms_inspect_scheme_name out = {""};
+    const ms_dtype_info *const info = ms_dtype_info_of(tensor->stored->dtype);
+    if (tensor->scheme[0] || info->block == 0) {
+        snprintf(out.text, sizeof out.text, "%s", tensor->scheme);
+        return out;
+    }
+    snprintf(out.text, sizeof out.text, "gguf_%s", info->name);
+    for (char *c = out.text; *c; c++)
+        if (*c >= 'A' && *c <= 'Z') *c = (char)(*c - 'A' + 'a');
+    return out;
 }

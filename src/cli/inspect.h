@@ -44,4 +44,12 @@ ms_status ms_inspect_csv(ms_cli *cli, const ms_inspect *inspect, ms_err *err);
 /* What is shown of one tensor: NULL where there is nothing to say. */
 const char *ms_inspect_proj(const ms_checkpoint *ckpt, const ms_tensor *tensor);
 
+typedef struct ms_inspect_scheme_name {
+    char text[24];
+} ms_inspect_scheme_name;
+
+/* How a tensor is quantised, for scripts; "" when it is not. The block types of GGUF are plain for decoders, here they are
+ * schemes: "gguf_q4_k". */
+ms_inspect_scheme_name ms_inspect_scheme(const ms_tensor *tensor);
+
 #endif

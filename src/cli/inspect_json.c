@@ -94,7 +94,7 @@ static void put_tensor(ms_json_out *out, const ms_checkpoint *ckpt, const ms_ten
     key_i64(out, "layer", t->layer);
     key_i64(out, "expert", t->expert);
     key_text(out, "proj", ms_inspect_proj(ckpt, t));
-    key_text(out, "scheme", t->scheme);
+    key_text(out, "scheme", ms_inspect_scheme(t).text);
     ms_json_out_end(out);
 }
 
@@ -168,6 +168,7 @@ static const ms_column_spec columns[] = {
 static ms_status add_row(ms_table *table, const ms_checkpoint *ckpt, const ms_tensor *t, ms_err *err) {
     const ms_stored *const s = t->stored;
     const char *const proj = ms_inspect_proj(ckpt, t);
+    const ms_inspect_scheme_name scheme = ms_inspect_scheme(t);
     int64_t shape[16];
     for (uint32_t i = 0; i < s->rank && i < 16; i++) shape[i] = (int64_t)s->shape[i];
     ms_table_str(table, 0, s->name);
@@ -180,7 +181,7 @@ static ms_status add_row(ms_table *table, const ms_checkpoint *ckpt, const ms_te
     if (t->layer >= 0) ms_table_i64(table, 7, t->layer);
     if (t->expert >= 0) ms_table_i64(table, 8, t->expert);
     if (proj) ms_table_str(table, 9, ms_str_of(proj));
-    if (t->scheme[0]) ms_table_str(table, 10, ms_str_of(t->scheme));
+    if (scheme.text[0]) ms_table_str(table, 10, ms_str_of(scheme.text));
     return ms_table_end_row(table, err);
 }
 

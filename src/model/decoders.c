@@ -8,14 +8,22 @@ extern const ms_decoder ms_decode_fp8_tensor, ms_decode_fp8_channel, ms_decode_f
     ms_decode_nvfp4, ms_decode_int2_pack, ms_decode_int3_pack, ms_decode_int4_pack, ms_decode_int5_pack, ms_decode_int6_pack,
     ms_decode_int7_pack, ms_decode_int8_pack, ms_decode_int8_scaled, ms_decode_gptq, ms_decode_awq, ms_decode_awq_gemv,
     ms_decode_mlx_affine, ms_decode_mlx_mxfp4, ms_decode_mlx_mxfp8, ms_decode_mlx_nvfp4, ms_decode_bnb_nf4, ms_decode_bnb_fp4,
-    ms_decode_bnb_int8;
+    ms_decode_bnb_int8, ms_decode_gguf_nvfp4;
 
 const ms_decoder *const ms_decoders[] = {
-    &ms_decode_fp8_tensor, &ms_decode_fp8_channel, &ms_decode_fp8_block,  &ms_decode_mxfp8,       &ms_decode_mxfp4,
-    &ms_decode_nvfp4,      &ms_decode_int2_pack,   &ms_decode_int3_pack,  &ms_decode_int4_pack,   &ms_decode_int5_pack,
-    &ms_decode_int6_pack,  &ms_decode_int7_pack,   &ms_decode_int8_pack,  &ms_decode_int8_scaled, &ms_decode_gptq,
-    &ms_decode_awq,        &ms_decode_awq_gemv,    &ms_decode_mlx_affine, &ms_decode_mlx_mxfp4,   &ms_decode_mlx_mxfp8,
-    &ms_decode_mlx_nvfp4,  &ms_decode_bnb_nf4,     &ms_decode_bnb_fp4,    &ms_decode_bnb_int8,    NULL,
+    &ms_decode_fp8_tensor, &ms_decode_fp8_channel,
+    &ms_decode_fp8_block,  &ms_decode_mxfp8,
+    &ms_decode_mxfp4,      &ms_decode_nvfp4,
+    &ms_decode_int2_pack,  &ms_decode_int3_pack,
+    &ms_decode_int4_pack,  &ms_decode_int5_pack,
+    &ms_decode_int6_pack,  &ms_decode_int7_pack,
+    &ms_decode_int8_pack,  &ms_decode_int8_scaled,
+    &ms_decode_gptq,       &ms_decode_awq,
+    &ms_decode_awq_gemv,   &ms_decode_mlx_affine,
+    &ms_decode_mlx_mxfp4,  &ms_decode_mlx_mxfp8,
+    &ms_decode_mlx_nvfp4,  &ms_decode_bnb_nf4,
+    &ms_decode_bnb_fp4,    &ms_decode_bnb_int8,
+    &ms_decode_gguf_nvfp4, NULL,
 };
 
 static const ms_decoder *decoder_of(const ms_tensor *tensor) {

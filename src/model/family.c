@@ -392,13 +392,20 @@ static void find_telltales(ms_classifier *c) {
     }
 }
 
+/* Where a projection's siblings are: "mlp.experts.{}." of "mlp.experts.{}.gate_proj", "blk.{}." of "blk.{}.ffn_gate.{}". */
+static ms_str parent_of(ms_str module) {
+    const ms_str last = last_component(module);
+    if (ms_str_is(last, "{}") && module.size > last.size) module = ms_str_sub(module, 0, module.size - last.size - 1);
+    return ms_str_sub(module, 0, module.size - last_component(module).size);
+}
+
 /* Experts without an up projection have no gate either: what was called gate is their first matrix (Nomic, GELU experts). */
 static bool rename_lonely_gates(ms_classifier *c) {
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < c->patterns.n; i++) {
             ms_pattern *const p = &c->patterns.items[i];
             if (!p->row || p->row->role != MS_ROLE_EXPERT) continue;
-            const ms_str parent = ms_str_sub(p->module, 0, p->module.size - last_component(p->module).size);
+            const ms_str parent = parent_of(p->module);
             size_t *bits;
             if (!ms_map_add(&c->parents, parent, 0, &bits, NULL)) return false;
             if (pass == 0) *bits |= (size_t)1 << p->row->proj;

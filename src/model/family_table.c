@@ -448,6 +448,7 @@ const ms_leaf ms_leaves[] = {
     {".weight.nested_quant_map", MS_LEAF_AUX, false},
     {".weight.quant_state.bitsandbytes__nf4", MS_LEAF_AUX, false},
     {".weight.quant_state.bitsandbytes__fp4", MS_LEAF_AUX, false},
+    {".weight.scale", MS_LEAF_AUX, false},
     {".weight._scale", MS_LEAF_AUX, false},
     {".weight._zeropoint", MS_LEAF_AUX, false},
     {".weight._shift", MS_LEAF_AUX, false},

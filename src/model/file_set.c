@@ -107,27 +107,40 @@ static bool mentions(const char *path, ms_str name) {
     return found;
 }
 
-static bool is_adapter(ms_str name) { return ms_str_starts_with(name, MS_STR("adapter_model")); }
-static bool is_twin(ms_str name) { return ms_str_starts_with(name, MS_STR("consolidated")); }
+/* Files beside a model that are none of its parts, unless they are alone: twins in another naming, adapters, what training and
+ * other tools leave. */
+static bool is_aside(ms_str name) {
+    static const char *const heads[] = {"consolidated", "adapter_model", "training_args",
+                                        "optimizer",    "scheduler",     "rng_state"};
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
+        if (ms_str_starts_with(name, ms_str_of(heads[i]))) return true;
+    return ms_str_contains_nocase(name, MS_STR("mmproj")) || ms_str_contains_nocase(name, MS_STR("imatrix"));
+}
 
-/* All files of one format, without twins of the others and adapters when there are others. */
+/* Formats whose files are models of their own, but for split sets. */
+static bool is_whole_model(const char *extension) {
+    return strcmp(extension, ".safetensors") != 0 && strcmp(extension, ".npz") != 0 && strcmp(extension, ".npy") != 0;
+}
+
+/* All files of one format, without those aside when there are others. */
 static ms_status add_all(ms_file_set *set, const ms_files_list *list, const char *extension, ms_arena *arena, ms_notes *notes,
                          ms_err *err) {
     size_t n_main = 0, n_left = 0;
     for (size_t i = 0; i < list->n; i++) {
         const ms_str name = list->items[i].name;
-        n_main += list->items[i].is_regular && has_extension(name, extension) && !is_adapter(name) && !is_twin(name);
+        n_main += list->items[i].is_regular && has_extension(name, extension) && !is_aside(name);
     }
     for (size_t i = 0; i < list->n; i++) {
         const ms_str name = list->items[i].name;
         if (!list->items[i].is_regular || !has_extension(name, extension)) continue;
-        const bool is_left = n_main && (is_adapter(name) || is_twin(name));
+        const bool is_left = n_main && is_aside(name);
         n_left += is_left;
         if (!is_left) MS_TRY(ms_file_set_add(set, name, arena, err));
     }
     if (n_left)
         ms_notes_add(notes, MS_NOTE_INFO, "files.twins", set->folder, MS_STR(""), MS_NOTE_NO_OFFSET,
-                     "%zu files named consolidated* or adapter_model* are left out; open them by their own path", n_left);
+                     "%zu files that look like twins, adapters or by-products are left out; open them by their own path",
+                     n_left);
     return MS_OK;
 }
 
@@ -149,6 +162,18 @@ static ms_status check_parts(const ms_file_set *set, ms_notes *notes, ms_err *er
                      "'%s-...%s' should be %lld files, %zu are here; what follows lacks the rest",
                      ms_str_shown(first.stem).text, ms_str_shown(first.extension).text, (long long)first.n_parts, set->files.n);
     return MS_OK;
+}
+
+/* Several files that are a model each: which one is meant? */
+static ms_status check_single(const ms_file_set *set, const char *extension, ms_err *err) {
+    ms_part_name part;
+    bool all_parts = true;
+    for (size_t i = 0; i < set->files.n; i++) all_parts = all_parts && part_name(set->files.items[i].name, &part);
+    if (set->files.n < 2 || all_parts || !is_whole_model(extension)) return MS_OK;
+    return ms_err_set(err, MS_ERR_UNSUPPORTED,
+                      "%s: %zu *%s files, each a model of its own ('%s', '%s', ...); give the path of one",
+                      ms_str_shown(set->folder).text, set->files.n, extension, ms_str_shown(set->files.items[0].name).text,
+                      ms_str_shown(set->files.items[1].name).text);
 }
 
 /* Says what is there, so that one sees what is wrong. */
@@ -188,7 +213,10 @@ static ms_status find_in_list(ms_file_set *set, const ms_files_list *list, ms_ar
         set->index_path = index_path;
         return MS_OK;
     }
-    for (size_t e = 0; extensions[e] && set->files.n == 0; e++) MS_TRY(add_all(set, list, extensions[e], arena, notes, err));
+    for (size_t e = 0; extensions[e] && set->files.n == 0; e++) {
+        MS_TRY(add_all(set, list, extensions[e], arena, notes, err));
+        MS_TRY(check_single(set, extensions[e], err));
+    }
     if (set->files.n == 0) return nothing_usable(set, list, err);
     return check_parts(set, notes, err);
 }

@@ -95,6 +95,19 @@ TEST(file_set_completes_a_shard_without_an_index) {
     ms_arena_free(&arena);
 }
 
+TEST(file_set_asks_which_of_several_whole_models) {
+    ms_arena arena = {0};
+    const char *const folder = test_folder();
+    static const char *const names[] = {"a-Q4_K_M.gguf", "a-Q8_0.gguf", "mmproj-a.gguf"};
+    for (size_t i = 0; i < 3; i++) put_text(&arena, folder, names[i], "GGUF");
+    ms_try t = open_in(&arena, folder, "", false);
+    CHECK(t.status == MS_ERR_UNSUPPORTED && strstr(t.err.text, "2 *.gguf files") && strstr(t.err.text, "give the path"));
+    put_text(&arena, folder, "b-00001-of-00002.gguf", "GGUF"); /* a split set among them changes nothing */
+    t = open_in(&arena, folder, "", false);
+    CHECK(t.status == MS_ERR_UNSUPPORTED && strstr(t.err.text, "give the path"));
+    ms_arena_free(&arena);
+}
+
 TEST(file_set_follows_links_but_keeps_their_names) { /* as in the cache of the hub */
     ms_arena arena = {0};
     const char *const folder = test_folder();

@@ -154,6 +154,9 @@ const char *ms_scheme_of_pattern(const ms_checkpoint *ckpt, const ms_pattern *pa
         return scale ? fp8_scheme(weight, scale) : "";
     case MS_DTYPE_U8:
     case MS_DTYPE_I8: return byte_scheme(&b, weight);
+    case MS_DTYPE_GGML_NVFP4: /* only these: beside other types .scale is something else (gemma4, BitNet) */
+        scale = BESIDE(&b, ".scale", ".weight.scale");
+        return scale && scale->dtype == MS_DTYPE_F32 ? "gguf_nvfp4" : "";
     default: return "";
     }
 }
@@ -296,8 +299,8 @@ static ms_logical unpacked(const ms_checkpoint *ckpt, const ms_tensor *t) {
     const char *const scheme = t->scheme ? t->scheme : "";
     const ms_leaf *const leaf = ckpt->patterns ? ckpt->patterns[t->pattern].leaf : NULL;
     ms_logical logical = as_stored(t->stored);
-    if (scheme[0] == 0 || strncmp(scheme, "fp8_", 4) == 0 || strcmp(scheme, "mxfp8") == 0 ||
-        strcmp(scheme, "int8_scaled") == 0 || strcmp(scheme, "bnb_int8") == 0)
+    if (scheme[0] == 0 || strncmp(scheme, "fp8_", 4) == 0 || strcmp(scheme, "gguf_nvfp4") == 0 ||
+        strcmp(scheme, "mxfp8") == 0 || strcmp(scheme, "int8_scaled") == 0 || strcmp(scheme, "bnb_int8") == 0)
         return logical;
     if (strcmp(scheme, "mxfp4") == 0 && leaf && ms_str_ends_with(ms_str_of(leaf->text), MS_STR("blocks"))) {
         if (logical.rank < 3) return (ms_logical){0}; /* [.., groups, 16 bytes] */

@@ -9,6 +9,7 @@
  *     gptq, awq, awq_gemv                  "qweight" with zero points
  *     mlx_affine, mlx_mxfp4, mlx_mxfp8, mlx_nvfp4
  *     bnb_nf4, bnb_fp4, bnb_int8
+ *     gguf_nvfp4                           NVFP4 blocks with a scale beside them (other block types are plain)
  *     hqq, exl2, exl3, quanto, aqlm, bitnet, packed      known by name only
  */
 #ifndef MS_SCHEME_H

@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""GGUF against the `gguf` package: every block type from random bytes, files that GGUFWriter makes, and the shared models.
+
+    gguf_oracle.py --helpers FOLDER
+
+1. Blocks of every type that gguf-py decodes, from random bytes (any scale, infinities and NaN too) and with sane scales: our
+   values are its values, bit for bit; any NaN equals any NaN, and -0 equals 0 (gguf-py adds where ggml multiplies).
+2. Files of GGUFWriter: all metadata types, alignments, names of experts stacked and one by one.
+3. shared/models/gguf beside the repository, when it is there: tensor lists, SHA-256 of the decoded values, the split set.
+"""
+import hashlib
+import json
+import pathlib
+import subprocess
+import tempfile
+
+import gguf
+import numpy as np
+from gguf import GGMLQuantizationType as Type
+from gguf import quants
+
+from asking import Checks, ask, options, records
+
+SHARED = pathlib.Path(__file__).resolve().parents[2].parent / "shared" / "models" / "gguf"
+N_BLOCKS = 64
+rng = np.random.default_rng(11)
+
+# Where the f16 scales of a block lie; the others have scales in formats of which every code is sane, or are named below.
+HALVES = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q2_K": [80, 82], "Q3_K": [108],
+          "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208], "TQ1_0": [52], "TQ2_0": [64], "IQ2_XXS": [0], "IQ2_XS": [0],
+          "IQ2_S": [0], "IQ3_XXS": [0], "IQ3_S": [0], "IQ1_S": [0], "IQ4_NL": [0], "IQ4_XS": [0], "Q1_0": [0], "Q2_0": [0]}
+
+
+def canonical(values):
+    """The bits, with one NaN and one zero."""
+    values = np.asarray(values, np.float32) + np.float32(0)
+    values[np.isnan(values)] = np.nan
+    return values
+
+
+def write(path, tensors, metadata=(), arch="mixtral", alignment=None):
+    """tensors: [(name, raw or plain array, type or None)]; metadata: calls on the writer."""
+    writer = gguf.GGUFWriter(path, arch)
+    if alignment:
+        writer.add_custom_alignment(alignment)
+    for method, *arguments in metadata:
+        getattr(writer, method)(*arguments)
+    for name, array, kind in tensors:
+        writer.add_tensor(name, array, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def listing(path):
+    """What our reader says of a file."""
+    return json.loads(ask("format_helper", "files", records([str(path).encode() + b"\0"]))[0])
+
+
+def dump(path, tensor):
+    """The f32 values of a tensor by the program itself, in storage order."""
+    with tempfile.NamedTemporaryFile(suffix=".npy") as out:
+        done = subprocess.run([options().program, "dump", str(path), tensor, "-o", out.name], capture_output=True)
+        return np.load(out.name).astype(np.float32, copy=False) if done.returncode == 0 else done.stderr.decode()
+
+
+def sane(blocks, name):
+    """Scales of ordinary size in random blocks."""
+    for at in HALVES.get(name, []):
+        scales = (rng.normal(0, 0.02, len(blocks))).astype(np.float16)
+        blocks[:, at:at + 2] = scales.view(np.uint8).reshape(-1, 2)
+    return blocks
+
+
+def check_blocks(checks, folder):
+    known = {t for t in quants._type_traits if t not in (Type.F32, Type.F16, Type.BF16)}
+    for kind in Type:
+        block, size = gguf.GGML_QUANT_SIZES[kind]
+        if block == 1:
+            continue
+        if kind not in known:
+            print(f"skip   {kind.name}: gguf-py has no decoder (see the vectors of ggml_block_test)")
+            continue
+        for how in ("any bytes", "sane scales"):
+            blocks = rng.integers(0, 256, (N_BLOCKS, size), dtype=np.uint8)
+            if how == "sane scales":
+                blocks = sane(blocks, kind.name)
+            with np.errstate(all="ignore"):
+                want = quants.dequantize(blocks, kind).reshape(-1)
+            path = folder / f"{kind.name}.gguf"
+            write(path, [("x.weight", blocks, kind)])
+            got = dump(path, "x.weight")
+            if isinstance(got, str):
+                checks.check(f"{kind.name}, {how}", [got])
+                continue
+            a, b = canonical(got.reshape(-1)).view(np.uint32), canonical(want).view(np.uint32)
+            wrong = np.flatnonzero(a != b) if len(a) == len(b) else [0]
+            checks.check(f"{kind.name}, {how}", [f"value {i}: {got.reshape(-1)[i]!r}, not {want[i]!r}" for i in wrong])
+
+
+def check_metadata(checks, folder):
+    values = [("add_uint8", "k.u8", 200), ("add_int8", "k.i8", -100), ("add_uint16", "k.u16", 60000), ("add_int16", "k.i16", -3000),
+              ("add_uint32", "k.u32", 4000000000), ("add_int32", "k.i32", -7), ("add_uint64", "k.u64", 2**63 + 5),
+              ("add_int64", "k.i64", -2**62), ("add_float32", "k.f32", 0.25), ("add_float64", "k.f64", -1.5e300),
+              ("add_bool", "k.bool", True), ("add_string", "k.text", "h\u00e9 \u4e16"), ("add_array", "k.ints", [1, 2, 3]),
+              ("add_array", "k.texts", ["a", "bc"])]
+    plain = np.arange(12, dtype=np.float32).reshape(3, 4)
+    for alignment in (None, 8, 64, 4096):
+        path = folder / "metadata.gguf"
+        write(path, [("a.weight", plain, None), ("b.weight", plain.astype(np.float16), None)], values, alignment=alignment)
+        got = listing(path)
+        faults = [] if got["status"] == "done" else [f"{got['status']}: {got.get('error')}"]
+        for _, key, value in values:
+            shown = got.get("metadata", {}).get(key)
+            try:
+                same = shown == value if isinstance(value, str) else shown is not None and json.loads(shown) == value
+            except ValueError:
+                same = False
+            if not same:
+                faults.append(f"{key}: {shown!r}, not {value!r}")
+        checks.check(f"metadata of every type, alignment {alignment or 'default'}", faults)
+        back = dump(path, "b.weight")
+        checks.check(f"values, alignment {alignment or 'default'}",
+                     [] if isinstance(back, np.ndarray) and np.array_equal(back, plain) else [f"{back}"])
+
+
+def check_experts(checks, folder):
+    """E experts stacked, and each in a tensor of its own: dump by layer, projection and expert finds the matrices."""
+    n, hidden, width = 4, 64, 32
+    shapes = {"gate": (width, hidden), "up": (width, hidden), "down": (hidden, width)}
+    values = {p: rng.normal(0, 1, (n, *s)).astype(np.float32) for p, s in shapes.items()}
+    keys = [("add_expert_count", n), ("add_expert_used_count", 2), ("add_block_count", 1), ("add_embedding_length", hidden)]
+    router = [("blk.0.ffn_gate_inp.weight", rng.normal(0, 1, (n, hidden)).astype(np.float32), None)]
+    stacked = [(f"blk.0.ffn_{p}_exps.weight", values[p], None) for p in shapes]
+    single = [(f"blk.0.ffn_{p}.{e}.weight", values[p][e], None) for p in shapes for e in range(n)]
+    for name, tensors in (("stacked", stacked), ("one by one", single)):
+        path = folder / f"experts-{name.replace(' ', '-')}.gguf"
+        write(path, router + tensors, keys, arch="llama")
+        faults = []
+        for proj in shapes:
+            for e in range(n):
+                with tempfile.NamedTemporaryFile(suffix=".npy") as out:
+                    done = subprocess.run([options().program, "dump", str(path), "--layer", "0", "--proj", proj, "--expert", str(e),
+                                           "-o", out.name], capture_output=True, text=True)
+                    if done.returncode:
+                        faults.append(f"{proj} {e}: {done.stderr.strip()}")
+                    elif not np.array_equal(np.load(out.name), values[proj][e]):
+                        faults.append(f"{proj} {e}: values differ")
+        checks.check(f"experts {name}", faults)
+
+
+def check_second_scale(checks, folder):
+    """NVFP4 with one scale, with one an expert, with the other spelling, and without."""
+    blocks = rng.integers(0, 256, (3, 4, 72), dtype=np.uint8)  # 3 experts of 4 rows of two blocks
+    with np.errstate(all="ignore"):
+        values = quants.dequantize(blocks, Type.NVFP4).reshape(3, 4, 128)
+    three = np.array([0.5, 1.25, -3], np.float32)
+    name = "blk.0.ffn_up_exps"
+    cases = {"one an expert": (name + ".scale", three), "one": (name + ".scale", three[1:2]),
+             ".weight.scale": (name + ".weight.scale", three), "none": (name + ".input_scale", three)}
+    for what, (leaf, scale) in cases.items():
+        path = folder / "nvfp4.gguf"
+        write(path, [(name + ".weight", blocks, Type.NVFP4), (leaf, scale, None)], [("add_expert_count", 3)], arch="llama")
+        got = dump(path, name + ".weight")
+        factor = np.float32(1) if what == "none" else scale.reshape(-1, 1, 1)
+        good = isinstance(got, np.ndarray) and np.array_equal(canonical(got.reshape(3, 4, 128)), canonical(values * factor))
+        checks.check(f"NVFP4, second scale: {what}", [] if good else [got if isinstance(got, str) else "values differ"])
+
+
+def check_shared(checks):
+    for path in sorted(SHARED.glob("*.gguf")):
+        about = path.with_name(path.name.replace(".gguf", ".expected.json"))
+        split = "-split-" in path.name
+        if split:
+            about = path.with_name(path.name.split("-split-")[0] + ".expected.json")
+            if not path.name.split("-split-")[1].startswith("00001"):
+                continue
+        want = json.loads(about.read_text()).get("tensors", {}) if about.exists() else {}
+        if not want or "sha256_of_f32" not in next(iter(want.values())):
+            print(f"skip   {path.name}: nothing to compare with")
+            continue
+        found = {}
+        parts = sorted(SHARED.glob(path.name.replace("00001-of", "*-of"))) if split else [path]
+        for part in parts:
+            got = listing(part)
+            found.update({t[0]: t for t in got.get("tensors", [])})
+        faults = [f"{n}: missing" for n in want if n not in found] + [f"{n}: not expected" for n in found if n not in want]
+        for name, t in want.items():
+            if name in found and (found[name][2] != t["ne"][::-1] or found[name][4] != t["bytes"]):
+                faults.append(f"{name}: {found[name]}")
+        checks.check(f"{path.name}: tensors", faults)
+        faults = []
+        for name, t in want.items():
+            got = dump(path, name)
+            digest = got if isinstance(got, str) else hashlib.sha256(np.ascontiguousarray(got).tobytes()).hexdigest()
+            if digest != t["sha256_of_f32"]:
+                faults.append(f"{name} ({t['type']}): {digest}")
+        checks.check(f"{path.name}: values", faults)
+
+
+def main():
+    checks = Checks()
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        check_blocks(checks, folder)
+        check_metadata(checks, folder)
+        check_experts(checks, folder)
+        check_second_scale(checks, folder)
+    if SHARED.exists():
+        check_shared(checks)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
