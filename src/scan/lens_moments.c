@@ -17,9 +17,13 @@ typedef struct moments {
 
 static double squared(double x) { return x * x; }
 
-static void merge_into(moments *m, const moments *from) {
-    if (from->n > 0 && (m->n == 0 || from->min < m->min)) m->min = from->min;
-    if (from->n > 0 && (m->n == 0 || from->max > m->max)) m->max = from->max;
+static void merge_extremes(moments *m, double min, double max) {
+    if (m->n == 0 || min < m->min) m->min = min;
+    if (m->n == 0 || max > m->max) m->max = max;
+}
+
+/* All but the extremes. */
+static void merge_sums(moments *m, const moments *from) {
     if (m->n > 0 && from->n > 0) {
         const double a = (double)m->n, b = (double)from->n;
         m->deviation += from->deviation + squared(from->sum / b - m->sum / a) * (a / (a + b) * b);
@@ -33,7 +37,6 @@ static void merge_into(moments *m, const moments *from) {
 static moments of_panel(const ms_panel_facts *f) {
     moments m = {.n = (int64_t)f->n - f->n_nan - f->n_inf, .n_nan = f->n_nan, .n_inf = f->n_inf, .n_zero = f->n_zero};
     m.sum = f->sum, m.sum_abs = f->sum_abs, m.sum_sq = f->sum_sq, m.sum_p4 = f->sum_p4;
-    m.min = (double)f->min, m.max = (double)f->max;
     if (m.n > 0) m.deviation = m.sum_sq - m.sum / (double)m.n * m.sum;
     if (m.deviation < 0) m.deviation = 0;
     return m;
@@ -47,13 +50,23 @@ static ms_status begin(void *state, size_t index, const ms_lens_matrix *matrix, 
 
 static ms_status add(void *state, void *part, void *feeder, const ms_lens_matrix *matrix, const ms_lens_panel *panel,
                      ms_err *err) {
-    (void)state, (void)feeder, (void)matrix, (void)err;
+    (void)state, (void)feeder, (void)err;
+    moments *const chunk = part;
     const moments m = of_panel(panel->facts);
-    merge_into(part, &m);
+    if (m.n > 0 && (chunk->n == 0 || (double)panel->facts->max_abs > fmin(chunk->max, -chunk->min))) {
+        float min, max;
+        ms_panel_extremes(panel->facts, matrix->keys.dtype, panel->w, &min, &max);
+        merge_extremes(chunk, (double)min, (double)max);
+    }
+    merge_sums(chunk, &m);
     return MS_OK;
 }
 
-static void merge(void *state, const void *part) { merge_into(state, part); }
+static void merge(void *state, const void *part) {
+    const moments *const chunk = part;
+    if (chunk->n > 0) merge_extremes(state, chunk->min, chunk->max);
+    merge_sums(state, chunk);
+}
 
 static ms_status finish(void *state, const ms_lens_matrix *matrix, double *out, bool *again, ms_err *err) {
     (void)again, (void)err;

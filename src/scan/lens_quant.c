@@ -60,8 +60,7 @@ static ms_status add(void *state, void *part_, void *feeder, const ms_lens_matri
     (void)feeder, (void)matrix, (void)err;
     if (s->failed) return MS_OK;
     if (s->wants_max) {
-        const float max = fmaxf(fabsf(panel->facts->min), fabsf(panel->facts->max));
-        if (max > p->max_abs && panel->facts->n > panel->facts->n_nan + panel->facts->n_inf) p->max_abs = max;
+        if (panel->facts->max_abs > p->max_abs) p->max_abs = panel->facts->max_abs;
         return MS_OK;
     }
     if (!p->error.q) ms_mlx_error_init(&p->error, &s->quantiser, s->max_abs);

@@ -109,10 +109,13 @@ static ms_status take_sample(run *r, job *j, worker *w, ms_err *err) {
     MS_TRY(need_sample_room(j, w, n, err));
     if (j->sample->positions) MS_TRY(ms_feed_gather_keys(&w->feed, j->sample->positions, n, j->keys, err));
     else MS_TRY(read_all(&w->feed, j->keys, n, err));
+    uint32_t *const keys = j->keys;
+    const uint32_t limit = j->matrix.keys.limit;
     size_t n_keys = 0;
     for (size_t i = 0; i < n; i++) {
-        j->keys[n_keys] = j->keys[i];
-        n_keys += j->keys[i] < j->matrix.keys.limit;
+        const uint32_t key = keys[i];
+        keys[n_keys] = key;
+        n_keys += key < limit;
     }
     ms_select_sort(j->keys, w->spare, n_keys);
     j->matrix.sample = j->keys;

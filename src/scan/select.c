@@ -24,10 +24,10 @@ double ms_select_between(double low, double high, double fraction) {
 
 /* Sorts by counting when the keys lie close together, as 15-bit ones do. False when they do not. */
 static bool sort_by_counting(uint32_t *keys, size_t n) {
-    uint32_t low = UINT32_MAX, high = 0, count[BINS];
+    uint32_t low = UINT32_MAX, high = 0, count[BINS]; /* bounds that cost little: bits that all have, bits that any has */
     for (size_t i = 0; i < n; i++) {
-        low = keys[i] < low ? keys[i] : low;
-        high = keys[i] > high ? keys[i] : high;
+        low &= keys[i];
+        high |= keys[i];
     }
     if (high - low >= BINS || (high - low) / 8 >= n) return false;
     memset(count, 0, (high - low + 1) * sizeof *count);

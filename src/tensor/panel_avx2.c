@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "panel.h"
-#include "panel_ratios.h"
+#include "panel_loops.h"
 
 enum { AHEAD = 2 * MS_PANEL_MAX }; /* bytes: while one panel is measured, the next one comes from memory */
 
@@ -73,10 +73,6 @@ static inline uint32_t largest_u16(__m256i x) {
     return 0xFFFFu ^ (uint32_t)_mm_extract_epi16(_mm_minpos_epu16(_mm_xor_si128(half, _mm_set1_epi16(-1))), 0);
 }
 
-static inline uint32_t largest_i16(__m256i x) {
-    return largest_u16(_mm256_xor_si256(x, _mm256_set1_epi16((short)0x8000))) ^ 0x8000u;
-}
-
 static inline __m256 even_bf16(__m256i c) { return _mm256_castsi256_ps(_mm256_slli_epi32(c, 16)); }
 static inline __m256 odd_bf16(__m256i c) {
     return _mm256_castsi256_ps(_mm256_and_si256(c, _mm256_set1_epi32((int)0xFFFF0000)));
@@ -89,19 +85,17 @@ static inline __m256 low_words_f16(__m256i words) { /* 32-bit lanes with 16 bits
 static inline __m256 even_f16(__m256i c) { return low_words_f16(_mm256_and_si256(c, _mm256_set1_epi32(0xFFFF))); }
 static inline __m256 odd_f16(__m256i c) { return low_words_f16(_mm256_srli_epi32(c, 16)); }
 
-static inline __attribute__((always_inline)) void measure_16(ms_panel_facts *out, const void *w, size_t n_steps, uint32_t *most,
-                                                             uint32_t *least, bool is_f16) {
-    const __m256i magnitudes = _mm256_set1_epi16(0x7FFF), one = _mm256_set1_epi16(1);
+static inline __attribute__((always_inline)) uint32_t measure_16(ms_panel_facts *out, const void *w, size_t n_steps,
+                                                                 bool is_f16) {
+    const __m256i magnitudes = _mm256_set1_epi16(0x7FFF);
     sums t = no_sums();
-    __m256i largest = _mm256_set1_epi16((short)0x8000), lowest = _mm256_setzero_si256(), n_not_zero = lowest;
+    __m256i least = magnitudes;
     const uint16_t *codes = w;
     for (size_t b = 0; b < n_steps * 8; b++, codes += MS_PANEL_BLOCK) {
         const __m256i c0 = _mm256_loadu_si256((const __m256i *)codes), c1 = _mm256_loadu_si256((const __m256i *)(codes + 16));
         const __m256i k0 = _mm256_and_si256(c0, magnitudes), k1 = _mm256_and_si256(c1, magnitudes);
         _mm_prefetch((const char *)codes + AHEAD, _MM_HINT_T0);
-        n_not_zero = _mm256_add_epi16(n_not_zero, _mm256_add_epi16(_mm256_min_epu16(k0, one), _mm256_min_epu16(k1, one)));
-        largest = _mm256_max_epi16(largest, _mm256_max_epi16(c0, c1));
-        lowest = _mm256_max_epu16(lowest, _mm256_max_epu16(c0, c1));
+        least = _mm256_min_epu16(least, _mm256_min_epu16(k0, k1));
         const uint32_t key = largest_u16(_mm256_max_epu16(k0, k1));
         const __m256 rows[4] = {is_f16 ? even_f16(c0) : even_bf16(c0), is_f16 ? even_f16(c1) : even_bf16(c1),
                                 is_f16 ? odd_f16(c0) : odd_bf16(c0), is_f16 ? odd_f16(c1) : odd_bf16(c1)};
@@ -112,21 +106,12 @@ static inline __attribute__((always_inline)) void measure_16(ms_panel_facts *out
         if (b % 8 == 7) add_step(&t, &out->block_sum[b - 7]);
     }
     end_sums(out, &t);
-    uint16_t lanes[16];
-    uint32_t n = 0;
-    _mm256_storeu_si256((__m256i *)lanes, n_not_zero);
-    for (int i = 0; i < 16; i++) n += lanes[i];
-    out->n_zero = (uint32_t)(n_steps * MS_PANEL_STEP) - n;
-    *most = largest_i16(largest);
-    *least = largest_u16(lowest);
+    /* zero or not is all that is asked of the smallest key */
+    return _mm256_movemask_epi8(_mm256_cmpeq_epi16(least, _mm256_setzero_si256())) ? 0 : 1;
 }
 
-static void measure_bf16(ms_panel_facts *out, const void *w, size_t n_steps, uint32_t *most, uint32_t *least) {
-    measure_16(out, w, n_steps, most, least, false);
-}
-static void measure_f16(ms_panel_facts *out, const void *w, size_t n_steps, uint32_t *most, uint32_t *least) {
-    measure_16(out, w, n_steps, most, least, true);
-}
+static uint32_t measure_bf16(ms_panel_facts *out, const void *w, size_t n_steps) { return measure_16(out, w, n_steps, false); }
+static uint32_t measure_f16(ms_panel_facts *out, const void *w, size_t n_steps) { return measure_16(out, w, n_steps, true); }
 
 /* ---- f32 ---- */
 
@@ -138,10 +123,6 @@ static inline uint32_t largest_u32(__m256i x) {
     return best;
 }
 
-static inline uint32_t largest_i32(__m256i x) {
-    return largest_u32(_mm256_xor_si256(x, _mm256_set1_epi32((int)0x80000000))) ^ 0x80000000u;
-}
-
 /* Even and odd elements of 16 that follow each other. */
 static inline void split(const float *f, __m256 *even, __m256 *odd) {
     const __m256 a = _mm256_loadu_ps(f), b = _mm256_loadu_ps(f + 8);
@@ -149,18 +130,16 @@ static inline void split(const float *f, __m256 *even, __m256 *odd) {
     *odd = _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(a, b, 0xDD)), 0xD8));
 }
 
-static void measure_f32(ms_panel_facts *out, const void *w, size_t n_steps, uint32_t *most, uint32_t *least) {
+static uint32_t measure_f32(ms_panel_facts *out, const void *w, size_t n_steps) {
     const __m256i magnitudes = _mm256_set1_epi32(0x7FFFFFFF), zero = _mm256_setzero_si256();
     sums t = no_sums();
-    __m256i largest = _mm256_set1_epi32((int)0x80000000), lowest = zero, n_zero = zero;
+    __m256i least = magnitudes;
     const float *f = w;
     for (size_t b = 0; b < n_steps * 8; b++, f += MS_PANEL_BLOCK) {
         __m256i top = zero;
         for (int i = 0; i < MS_PANEL_BLOCK; i += 8) {
             const __m256i c = _mm256_loadu_si256((const __m256i *)(f + i)), k = _mm256_and_si256(c, magnitudes);
-            n_zero = _mm256_sub_epi32(n_zero, _mm256_cmpeq_epi32(k, zero));
-            largest = _mm256_max_epi32(largest, c);
-            lowest = _mm256_max_epu32(lowest, c);
+            least = _mm256_min_epu32(least, k);
             top = _mm256_max_epu32(top, k);
         }
         const uint32_t key = largest_u32(top);
@@ -172,12 +151,7 @@ static void measure_f32(ms_panel_facts *out, const void *w, size_t n_steps, uint
         if (b % 8 == 7) add_step(&t, &out->block_sum[b - 7]);
     }
     end_sums(out, &t);
-    uint32_t lanes[8];
-    _mm256_storeu_si256((__m256i *)lanes, n_zero);
-    out->n_zero = 0;
-    for (int i = 0; i < 8; i++) out->n_zero += lanes[i];
-    *most = largest_i32(largest);
-    *least = largest_u32(lowest);
+    return _mm256_movemask_epi8(_mm256_cmpeq_epi32(least, zero)) ? 0 : 1;
 }
 
-const ms_panel_kernels ms_panel_avx2 = {measure_bf16, measure_f16, measure_f32, panel_ratios, panel_join_pairs};
+const ms_panel_kernels ms_panel_avx2 = {measure_bf16, measure_f16, measure_f32, PANEL_LOOPS};

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "panel.h"
-#include "panel_ratios.h"
+#include "panel_loops.h"
 
 enum { AHEAD = 2 * MS_PANEL_MAX }; /* bytes: while one panel is measured, the next one comes from memory */
 
@@ -101,25 +101,9 @@ static inline __m128i max_round_3(__m512i abcd, __m512i efgh) {
     return _mm_max_epu16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
 }
 
-static inline uint32_t largest_u16(__m512i x) {
-    uint16_t lanes[32], best = 0;
-    _mm512_storeu_si512(lanes, x);
-    for (int i = 0; i < 32; i++)
-        if (lanes[i] > best) best = lanes[i];
-    return best;
-}
-
-static inline uint32_t largest_i16(__m512i x) {
-    return largest_u16(_mm512_xor_si512(x, _mm512_set1_epi16((short)0x8000))) ^ 0x8000u;
-}
-
-static inline uint32_t sum_u16(__m512i x) {
-    return (uint32_t)_mm512_reduce_add_epi32(_mm512_madd_epi16(x, _mm512_set1_epi16(1)));
-}
-
 typedef struct scan_16 { /* what a walk over blocks carries along */
     sums t;
-    __m512i largest, lowest, n_not_zero;
+    __m512i least; /* keys */
 } scan_16;
 
 typedef struct blocks { /* of one, two, four blocks: sums and maxima on their way through the rounds */
@@ -132,9 +116,7 @@ typedef struct blocks { /* of one, two, four blocks: sums and maxima on their wa
 INLINE blocks one_block(scan_16 *k, const __m512i *codes, bool is_f16) {
     const __m512i c = _mm512_loadu_si512(codes), key = _mm512_and_si512(c, _mm512_set1_epi16(0x7FFF));
     _mm_prefetch((const char *)codes + AHEAD, _MM_HINT_T0);
-    k->n_not_zero = _mm512_add_epi16(k->n_not_zero, _mm512_min_epu16(key, _mm512_set1_epi16(1)));
-    k->largest = _mm512_max_epi16(k->largest, c);
-    k->lowest = _mm512_max_epu16(k->lowest, c);
+    k->least = _mm512_min_epu16(k->least, key);
     return (blocks){add_block(&k->t, is_f16 ? pair_f16(c) : pair_bf16(c), true), key};
 }
 
@@ -149,9 +131,8 @@ INLINE blocks four_blocks(scan_16 *k, const __m512i *codes, bool is_f16) {
     return (blocks){sum_round_2(a.sum, b.sum), max_round_2(a.max, b.max)};
 }
 
-INLINE void measure_16(ms_panel_facts *out, const void *w, size_t n_steps, uint32_t *most, uint32_t *least, bool is_f16) {
-    const __m512i zero = _mm512_setzero_si512();
-    scan_16 k = {no_sums(), _mm512_set1_epi16((short)0x8000), zero, zero};
+INLINE uint32_t measure_16(ms_panel_facts *out, const void *w, size_t n_steps, bool is_f16) {
+    scan_16 k = {no_sums(), _mm512_set1_epi16(0x7FFF)};
     const __m512i *codes = w;
     for (size_t s = 0; s < n_steps; s++, codes += 8) {
         const blocks a = four_blocks(&k, codes, is_f16), b = four_blocks(&k, codes + 4, is_f16);
@@ -164,37 +145,28 @@ INLINE void measure_16(ms_panel_facts *out, const void *w, size_t n_steps, uint3
         _mm256_storeu_ps(out->block_max + 8 * s, as_f32);
     }
     end_sums(out, &k.t);
-    out->n_zero = (uint32_t)(n_steps * MS_PANEL_STEP) - sum_u16(k.n_not_zero);
-    *most = largest_i16(k.largest);
-    *least = largest_u16(k.lowest);
+    /* zero or not is all that is asked of the smallest key */
+    return _mm512_cmpeq_epi16_mask(k.least, _mm512_setzero_si512()) ? 0 : 1;
 }
 
-static void measure_bf16(ms_panel_facts *out, const void *w, size_t n_steps, uint32_t *most, uint32_t *least) {
-    measure_16(out, w, n_steps, most, least, false);
-}
-static void measure_f16(ms_panel_facts *out, const void *w, size_t n_steps, uint32_t *most, uint32_t *least) {
-    measure_16(out, w, n_steps, most, least, true);
-}
+static uint32_t measure_bf16(ms_panel_facts *out, const void *w, size_t n_steps) { return measure_16(out, w, n_steps, false); }
+static uint32_t measure_f16(ms_panel_facts *out, const void *w, size_t n_steps) { return measure_16(out, w, n_steps, true); }
 
 /* ---- f32 ---- */
 
-static void measure_f32(ms_panel_facts *out, const void *w, size_t n_steps, uint32_t *most, uint32_t *least) {
+static uint32_t measure_f32(ms_panel_facts *out, const void *w, size_t n_steps) {
     const __m512i evens = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     const __m512i odds = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
     const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF);
     sums t = no_sums();
-    __m512i largest = _mm512_set1_epi32((int)0x80000000), lowest = _mm512_setzero_si512();
-    uint32_t n_zero = 0;
+    __m512i least = magnitude;
     const float *f = w;
     for (size_t s = 0; s < n_steps; s++) {
         __m512d of_abs[8];
         for (int b = 0; b < 8; b++, f += MS_PANEL_BLOCK) {
             const __m512i c0 = _mm512_loadu_si512(f), c1 = _mm512_loadu_si512(f + 16);
             const __m512i k0 = _mm512_and_si512(c0, magnitude), k1 = _mm512_and_si512(c1, magnitude);
-            n_zero += (uint32_t)(__builtin_popcount(_mm512_testn_epi32_mask(k0, k0)) +
-                                 __builtin_popcount(_mm512_testn_epi32_mask(k1, k1)));
-            largest = _mm512_max_epi32(largest, _mm512_max_epi32(c0, c1));
-            lowest = _mm512_max_epu32(lowest, _mm512_max_epu32(c0, c1));
+            least = _mm512_min_epu32(least, _mm512_min_epu32(k0, k1));
             const uint32_t key = _mm512_reduce_max_epu32(_mm512_max_epu32(k0, k1));
             memcpy(&out->block_max[8 * s + (size_t)b], &key, sizeof key);
             const pair p = {_mm512_permutex2var_ps(_mm512_castsi512_ps(c0), evens, _mm512_castsi512_ps(c1)),
@@ -209,9 +181,7 @@ static void measure_f32(ms_panel_facts *out, const void *w, size_t n_steps, uint
         _mm512_storeu_pd(out->block_sum + 8 * s, block_sums);
     }
     end_sums(out, &t);
-    out->n_zero = n_zero;
-    *most = (uint32_t)_mm512_reduce_max_epi32(largest);
-    *least = _mm512_reduce_max_epu32(lowest);
+    return _mm512_reduce_min_epu32(least);
 }
 
-const ms_panel_kernels ms_panel_avx512 = {measure_bf16, measure_f16, measure_f32, panel_ratios, panel_join_pairs};
+const ms_panel_kernels ms_panel_avx512 = {measure_bf16, measure_f16, measure_f32, PANEL_LOOPS};

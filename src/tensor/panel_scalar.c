@@ -12,7 +12,7 @@
 
 #include "half.h"
 #include "panel.h"
-#include "panel_ratios.h"
+#include "panel_loops.h"
 
 enum { LANES = 8 };
 
@@ -51,36 +51,31 @@ static void end_sums(ms_panel_facts *out, sums *t) {
     out->sum_p4 = tree(t->p[0]);
 }
 
-/* code: unsigned integer type of the element; decode: code to f32. */
-#define KERNEL(name, code_type, signed_type, decode)                                                        \
-    static void name(ms_panel_facts *out, const void *w, size_t n_steps, uint32_t *most, uint32_t *least) { \
-        const code_type *codes = w;                                                                         \
-        const code_type sign = (code_type)((code_type)1 << (sizeof(code_type) * 8 - 1));                    \
-        sums t = {0};                                                                                       \
-        uint32_t n_zero = 0;                                                                                \
-        code_type largest = sign, lowest = 0; /* the least signed and the least unsigned number */          \
-        for (size_t b = 0; b < n_steps * LANES; b++, codes += MS_PANEL_BLOCK) {                             \
-            float f[MS_PANEL_BLOCK];                                                                        \
-            code_type block_max = 0;                                                                        \
-            for (int i = 0; i < MS_PANEL_BLOCK; i++) {                                                      \
-                const code_type c = codes[i], key = (code_type)(c & (code_type)~sign);                      \
-                f[i] = decode(c);                                                                           \
-                n_zero += key == 0;                                                                         \
-                if (key > block_max) block_max = key;                                                       \
-                if ((signed_type)c > (signed_type)largest) largest = c;                                     \
-                if (c > lowest) lowest = c;                                                                 \
-            }                                                                                               \
-            out->block_max[b] = decode(block_max);                                                          \
-            add_block(&t, f, &out->block_sum[b]);                                                           \
-            t.a[b % LANES] += out->block_sum[b];                                                            \
-        }                                                                                                   \
-        out->n_zero = n_zero;                                                                               \
-        end_sums(out, &t);                                                                                  \
-        *most = largest;                                                                                    \
-        *least = lowest;                                                                                    \
+/* code_type: the unsigned integer of the element's size; decode: code to f32. */
+#define KERNEL(name, code_type, decode)                                         \
+    static uint32_t name(ms_panel_facts *out, const void *w, size_t n_steps) {  \
+        const code_type *codes = w;                                             \
+        const code_type magnitudes = (code_type)((code_type) - 1 >> 1);         \
+        sums t = {0};                                                           \
+        code_type least = magnitudes;                                           \
+        for (size_t b = 0; b < n_steps * LANES; b++, codes += MS_PANEL_BLOCK) { \
+            float f[MS_PANEL_BLOCK];                                            \
+            code_type block_max = 0;                                            \
+            for (int i = 0; i < MS_PANEL_BLOCK; i++) {                          \
+                const code_type key = codes[i] & magnitudes;                    \
+                f[i] = decode(codes[i]);                                        \
+                if (key > block_max) block_max = key;                           \
+                if (key < least) least = key;                                   \
+            }                                                                   \
+            out->block_max[b] = decode(block_max);                              \
+            add_block(&t, f, &out->block_sum[b]);                               \
+            t.a[b % LANES] += out->block_sum[b];                                \
+        }                                                                       \
+        end_sums(out, &t);                                                      \
+        return least;                                                           \
     }
-KERNEL(measure_bf16, uint16_t, int16_t, ms_f32_from_bf16)
-KERNEL(measure_f16, uint16_t, int16_t, ms_f32_from_f16)
-KERNEL(measure_f32, uint32_t, int32_t, ms_f32_from_bits)
+KERNEL(measure_bf16, uint16_t, ms_f32_from_bf16)
+KERNEL(measure_f16, uint16_t, ms_f32_from_f16)
+KERNEL(measure_f32, uint32_t, ms_f32_from_bits)
 
-const ms_panel_kernels ms_panel_scalar = {measure_bf16, measure_f16, measure_f32, panel_ratios, panel_join_pairs};
+const ms_panel_kernels ms_panel_scalar = {measure_bf16, measure_f16, measure_f32, PANEL_LOOPS};
