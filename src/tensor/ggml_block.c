@@ -2,8 +2,6 @@
 
 #include <pthread.h>
 
-#include "cpu.h"
-
 /* ---- types: ids and sizes of ggml, August 2026 ---- */
 
 static const ms_ggml_type types[MS_GGML_N_IDS] = {
@@ -296,12 +294,16 @@ const ms_ggml_grids *ms_ggml_grids_get(void) {
 
 /* ---- dispatch ---- */
 
-void ms_ggml_blocks_decode(ms_dtype dtype, const void *bytes, size_t n_blocks, float *out) {
+ms_ggml_decoder *const *ms_ggml_decoders_of(ms_isa isa) {
 #if defined(__x86_64__)
     ms_ggml_decoder *const *const tables[MS_ISA_COUNT] = {ms_ggml_decoders_scalar, ms_ggml_decoders_avx2,
                                                           ms_ggml_decoders_avx512};
 #else
     ms_ggml_decoder *const *const tables[MS_ISA_COUNT] = {ms_ggml_decoders_scalar};
 #endif
-    tables[ms_cpu_isa()][dtype - MS_DTYPE_GGML_FIRST](bytes, n_blocks, out);
+    return tables[isa];
+}
+
+void ms_ggml_blocks_decode(ms_dtype dtype, const void *bytes, size_t n_blocks, float *out) {
+    ms_ggml_decoders_of(ms_cpu_isa())[dtype - MS_DTYPE_GGML_FIRST](bytes, n_blocks, out);
 }

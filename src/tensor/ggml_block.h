@@ -5,7 +5,7 @@
  *     ms_ggml_blocks_decode(type->dtype, bytes, n_blocks, out);    // out: [n_blocks * type->block] f32
  *
  * A block holds `block` consecutive weights of a row in `bytes` bytes. All arithmetic is f32, associated as ggml's
- * dequantize_row_* functions do (ggml-quants.c, August 2026), never contracted. The layouts stand in ggml_block_body.h.
+ * dequantize_row_* functions do (ggml-quants.c, August 2026), never contracted. The layouts stand in ggml_block_scalar.c.
  */
 #ifndef MS_GGML_BLOCK_H
 #define MS_GGML_BLOCK_H
@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cpu.h"
 #include "dtype.h"
 
 typedef struct ms_ggml_type {
@@ -45,7 +46,8 @@ const ms_ggml_grids *ms_ggml_grids_get(void);
 
 typedef void ms_ggml_decoder(const uint8_t *bytes, size_t n_blocks, float *restrict out);
 
-/* One table per instruction set, indexed by dtype - MS_DTYPE_GGML_FIRST. */
+/* The decoders of an instruction set, indexed by dtype - MS_DTYPE_GGML_FIRST. */
+ms_ggml_decoder *const *ms_ggml_decoders_of(ms_isa isa);
 extern ms_ggml_decoder *const ms_ggml_decoders_scalar[], *const ms_ggml_decoders_avx2[], *const ms_ggml_decoders_avx512[];
 
 #endif
