@@ -81,6 +81,12 @@ void ms_cli_begin_json(ms_json_out *out, const char *name, int version) {
     ms_json_out_i64(out, version);
 }
 
+ms_status ms_cli_end_json(ms_cli *cli, ms_json_out *out, ms_err *err) {
+    ms_json_out_end(out);
+    ms_buf_put_char(out->buf, '\n');
+    return ms_cli_put_and_free(cli, out->buf, "the answer", err);
+}
+
 /* ---- the frame ---- */
 
 /* A closed standard stream would be given to the next file that is opened, and our text written into it. So each is opened,

@@ -63,6 +63,8 @@ const char *ms_cli_style(const ms_cli *cli, ms_style style);
 /* {"schema": "moescope.NAME", "version": N -- the beginning of every JSON answer; the object stays open. */
 struct ms_json_out;
 void ms_cli_begin_json(struct ms_json_out *out, const char *name, int version);
+/* Closes that object and prints the answer; frees its buffer. */
+ms_status ms_cli_end_json(ms_cli *cli, struct ms_json_out *out, ms_err *err);
 
 /* Runs one command line and returns the exit code of the program. */
 int ms_cli_main(const ms_command_set *set, int argc, char *const *argv);

@@ -3,7 +3,7 @@
 #include "collect.h"
 #include "collect_talk.h"
 #include "files.h"
-#include "json.h"
+#include "json_put.h"
 #include "report.h"
 #include "run_folder.h"
 #include "run_path.h"
@@ -122,19 +122,12 @@ static ms_status answer_json(ms_cli *cli, const subject *s, const ms_collect_sum
     ms_buf text = {0};
     ms_json_out json = {.buf = &text, .indent = 2};
     ms_cli_begin_json(&json, "analyze", 1);
-    ms_json_out_key(&json, "run_dir");
-    ms_json_out_str(&json, s->run_dir);
-    ms_json_out_key(&json, "report");
-    ms_json_out_str(&json, s->report);
-    ms_json_out_key(&json, "matrix_stats_rows");
-    ms_json_out_u64(&json, summary->matrix_stats_rows);
-    ms_json_out_key(&json, "quant_sim_rows");
-    ms_json_out_u64(&json, summary->quant_sim_rows);
-    ms_json_out_key(&json, "warnings_rows");
-    ms_json_out_u64(&json, summary->warnings_rows);
-    ms_json_out_end(&json);
-    ms_buf_put_char(&text, '\n');
-    return ms_cli_put_and_free(cli, &text, "the answer", err);
+    ms_json_put_str(&json, "run_dir", s->run_dir);
+    ms_json_put_str(&json, "report", s->report);
+    ms_json_put_u64(&json, "matrix_stats_rows", summary->matrix_stats_rows);
+    ms_json_put_u64(&json, "quant_sim_rows", summary->quant_sim_rows);
+    ms_json_put_u64(&json, "warnings_rows", summary->warnings_rows);
+    return ms_cli_end_json(cli, &json, err);
 }
 
 static void answer_text(ms_cli *cli, const subject *s, const ms_collect_summary *summary) {

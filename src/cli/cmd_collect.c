@@ -2,7 +2,7 @@
 #include "cli.h"
 #include "collect.h"
 #include "collect_talk.h"
-#include "json.h"
+#include "json_put.h"
 
 static void answer_text(ms_cli *cli, const ms_collect_summary *s) {
     ms_cli_out(cli, "[collect] done in %.1fs\n", s->seconds);
@@ -14,34 +14,25 @@ static void answer_text(ms_cli *cli, const ms_collect_summary *s) {
         ms_cli_out(cli, "[collect] warnings:              %zu (%s)\n", s->warnings_rows, s->warnings_path);
 }
 
-static void put_size(ms_json_out *json, const char *key, size_t value) {
-    ms_json_out_key(json, key);
-    ms_json_out_u64(json, value);
-}
-
 static ms_status answer_json(ms_cli *cli, const ms_collect_summary *s, ms_err *err) {
     ms_buf text = {0};
     ms_json_out json = {.buf = &text, .indent = 2};
     ms_cli_begin_json(&json, "collect", 1);
-    ms_json_out_key(&json, "run_dir");
-    ms_json_out_text(&json, ms_args_text(&cli->args, "run-dir"));
-    put_size(&json, "files_scanned", s->files_scanned);
-    put_size(&json, "tensors_observed", s->tensors_observed);
-    put_size(&json, "extracted_by_rule", s->extracted_by_rule);
-    put_size(&json, "extracted_by_family", s->extracted_by_family);
-    put_size(&json, "extracted_by_fallback", s->extracted_by_fallback);
-    put_size(&json, "unmatched_expertish", s->unmatched_expertish);
-    put_size(&json, "tensor_inventory_rows", s->tensor_inventory_rows);
-    put_size(&json, "matrix_stats_rows", s->matrix_stats_rows);
-    put_size(&json, "quant_sim_rows", s->quant_sim_rows);
-    put_size(&json, "unmatched_tensors_rows", s->unmatched_tensors_rows);
-    put_size(&json, "warnings_rows", s->warnings_rows);
-    put_size(&json, "weight_bytes", s->weight_bytes);
-    ms_json_out_key(&json, "duration_seconds");
-    ms_json_out_f64(&json, s->seconds);
-    ms_json_out_end(&json);
-    ms_buf_put_char(&text, '\n');
-    return ms_cli_put_and_free(cli, &text, "the answer", err);
+    ms_json_put_text(&json, "run_dir", ms_args_text(&cli->args, "run-dir"));
+    ms_json_put_u64(&json, "files_scanned", s->files_scanned);
+    ms_json_put_u64(&json, "tensors_observed", s->tensors_observed);
+    ms_json_put_u64(&json, "extracted_by_rule", s->extracted_by_rule);
+    ms_json_put_u64(&json, "extracted_by_family", s->extracted_by_family);
+    ms_json_put_u64(&json, "extracted_by_fallback", s->extracted_by_fallback);
+    ms_json_put_u64(&json, "unmatched_expertish", s->unmatched_expertish);
+    ms_json_put_u64(&json, "tensor_inventory_rows", s->tensor_inventory_rows);
+    ms_json_put_u64(&json, "matrix_stats_rows", s->matrix_stats_rows);
+    ms_json_put_u64(&json, "quant_sim_rows", s->quant_sim_rows);
+    ms_json_put_u64(&json, "unmatched_tensors_rows", s->unmatched_tensors_rows);
+    ms_json_put_u64(&json, "warnings_rows", s->warnings_rows);
+    ms_json_put_u64(&json, "weight_bytes", s->weight_bytes);
+    ms_json_put_f64(&json, "duration_seconds", s->seconds);
+    return ms_cli_end_json(cli, &json, err);
 }
 
 static ms_status run(ms_cli *cli, ms_err *err) {

@@ -8,9 +8,10 @@
 #include <unistd.h>
 
 #include "build_info.h"
+#include "cgroup.h"
 #include "cli.h"
 #include "cpu.h"
-#include "json.h"
+#include "json_put.h"
 #include "ram.h"
 
 typedef enum verdict {
@@ -66,7 +67,12 @@ static void check_processor(checks *list) {
                : "no instructions");
     const int n = ms_cpu_count();
     const long n_online = sysconf(_SC_NPROCESSORS_ONLN);
-    if (n_online > n) add(list, section, "threads", OK, "%d; the machine has %ld, this process may use fewer", n, n_online);
+    const uint64_t quota = ms_cgroup_cpus();
+    if (quota < (uint64_t)n_online * 1000)
+        add(list, section, "threads", OK, "%d; the control group allows the time of %.4g of %ld processors", n,
+            (double)quota / 1000, n_online);
+    else if (n_online > n)
+        add(list, section, "threads", OK, "%d; the machine has %ld, this process may use fewer", n, n_online);
     else add(list, section, "threads", OK, "%d", n);
 }
 
@@ -184,32 +190,25 @@ static void put_text(ms_cli *cli, const checks *list) {
     }
 }
 
-static void put_json(ms_buf *text, const checks *list) {
-    ms_json_out out = {.buf = text, .indent = 2};
+static ms_status put_json(ms_cli *cli, const checks *list, ms_err *err) {
+    ms_buf text = {0};
+    ms_json_out out = {.buf = &text, .indent = 2};
     ms_cli_begin_json(&out, "doctor", 1);
-    ms_json_out_key(&out, "release");
-    ms_json_out_text(&out, MS_VERSION);
+    ms_json_put_text(&out, "release", MS_VERSION);
     ms_json_out_key(&out, "checks");
     ms_json_out_begin_array(&out);
     for (size_t i = 0; i < list->n; i++) {
         const check *const c = &list->items[i];
-        const struct {
-            const char *key, *value;
-        } members[] = {{"section", c->section},
-                       {"name", c->name},
-                       {"state", verdict_names[c->found]},
-                       {"value", c->value},
-                       {"advice", c->advice[0] ? c->advice : NULL}};
         ms_json_out_begin_object(&out);
-        for (size_t k = 0; k < sizeof members / sizeof members[0]; k++) {
-            ms_json_out_key(&out, members[k].key);
-            ms_json_out_text(&out, members[k].value);
-        }
+        ms_json_put_text(&out, "section", c->section);
+        ms_json_put_text(&out, "name", c->name);
+        ms_json_put_text(&out, "state", verdict_names[c->found]);
+        ms_json_put_text(&out, "value", c->value);
+        ms_json_put_text(&out, "advice", c->advice[0] ? c->advice : NULL);
         ms_json_out_end(&out);
     }
     ms_json_out_end(&out);
-    ms_json_out_end(&out);
-    ms_buf_put_char(text, '\n');
+    return ms_cli_end_json(cli, &out, err);
 }
 
 static ms_status run(ms_cli *cli, ms_err *err) {
@@ -223,13 +222,8 @@ static ms_status run(ms_cli *cli, ms_err *err) {
     size_t n_faults = 0;
     for (size_t i = 0; i < list.n; i++) n_faults += list.items[i].found == FAULT;
     ms_status status = MS_OK;
-    if (cli->format == MS_FORMAT_JSON) {
-        ms_buf text = {0};
-        put_json(&text, &list);
-        status = ms_cli_put_and_free(cli, &text, "the answer", err);
-    } else {
-        put_text(cli, &list);
-    }
+    if (cli->format == MS_FORMAT_JSON) status = put_json(cli, &list, err);
+    else put_text(cli, &list);
     MS_VEC_FREE(&list);
     if (status == MS_OK && n_faults > 0)
         return ms_err_set(err, MS_ERR_FINDING, "%zu %s: see the lines that begin with 'fault'", n_faults,

@@ -6,7 +6,7 @@
 #include "dump.h"
 #include "files.h"
 #include "human.h"
-#include "json.h"
+#include "json_put.h"
 #include "npy.h"
 
 /* Where it goes: a file that appears whole or not at all, or standard output. */
@@ -75,23 +75,18 @@ static ms_status answer(ms_cli *cli, const ms_dump *dump, const char *path, ms_e
     }
     ms_json_out out = {.buf = &text, .indent = 2};
     ms_cli_begin_json(&out, "dump", 1);
-    ms_json_out_key(&out, "path");
-    ms_json_out_text(&out, path);
-    ms_json_out_key(&out, "dtype");
-    ms_json_out_text(&out, type);
+    ms_json_put_text(&out, "path", path);
+    ms_json_put_text(&out, "dtype", type);
     ms_json_out_key(&out, "shape");
     ms_json_out_begin_array(&out);
     for (uint32_t i = 0; i < dump->rank; i++) ms_json_out_u64(&out, dump->shape[i]);
     ms_json_out_end(&out);
-    ms_json_out_key(&out, "nbytes");
-    ms_json_out_u64(&out, dump->n_bytes);
+    ms_json_put_u64(&out, "nbytes", dump->n_bytes);
     ms_json_out_key(&out, "experts");
     ms_json_out_begin_array(&out);
     for (size_t i = 0; i < dump->matrices.n; i++) ms_json_out_i64(&out, dump->matrices.items[i].expert);
     ms_json_out_end(&out);
-    ms_json_out_end(&out);
-    ms_buf_put_char(&text, '\n');
-    return ms_cli_put_and_free(cli, &text, "the answer", err);
+    return ms_cli_end_json(cli, &out, err);
 }
 
 static ms_status write_file(ms_cli *cli, ms_dump *dump, const char *path, ms_err *err) {

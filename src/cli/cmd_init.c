@@ -1,6 +1,6 @@
 /* moescope init: makes the folder of a run, with a configuration to edit. */
 #include "cli.h"
-#include "json.h"
+#include "json_put.h"
 #include "run_folder.h"
 
 static ms_status answer(ms_cli *cli, const char *run_dir, bool config_kept, ms_err *err) {
@@ -14,13 +14,9 @@ static ms_status answer(ms_cli *cli, const char *run_dir, bool config_kept, ms_e
     ms_buf text = {0};
     ms_json_out json = {.buf = &text, .indent = 2};
     ms_cli_begin_json(&json, "init", 1);
-    ms_json_out_key(&json, "run_dir");
-    ms_json_out_text(&json, run_dir);
-    ms_json_out_key(&json, "config_kept");
-    ms_json_out_bool(&json, config_kept);
-    ms_json_out_end(&json);
-    ms_buf_put_char(&text, '\n');
-    return ms_cli_put_and_free(cli, &text, "the answer", err);
+    ms_json_put_text(&json, "run_dir", run_dir);
+    ms_json_put_bool(&json, "config_kept", config_kept);
+    return ms_cli_end_json(cli, &json, err);
 }
 
 static ms_status run(ms_cli *cli, ms_err *err) {

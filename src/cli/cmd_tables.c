@@ -1,6 +1,6 @@
 /* moescope tables: condenses the tables of a run. */
 #include "cli.h"
-#include "json.h"
+#include "json_put.h"
 #include "summary_tables.h"
 
 static void say(void *context, const char *line) {
@@ -12,20 +12,14 @@ static ms_status answer_json(ms_cli *cli, const ms_tables_summary *s, ms_err *er
     ms_buf text = {0};
     ms_json_out json = {.buf = &text, .indent = 2};
     ms_cli_begin_json(&json, "tables", 1);
-    ms_json_out_key(&json, "run_dir");
-    ms_json_out_text(&json, ms_args_text(&cli->args, "run-dir"));
-    ms_json_out_key(&json, "rows");
-    ms_json_out_begin_object(&json);
+    ms_json_put_text(&json, "run_dir", ms_args_text(&cli->args, "run-dir"));
+    ms_json_put_begin(&json, "rows");
     for (size_t i = 0; i < MS_TABLES_COUNT - (s->wrote_deltas ? 0 : 1); i++) {
-        ms_json_out_key(&json, ms_tables_name(i));
-        ms_json_out_u64(&json, s->rows[i]);
+        ms_json_put_u64(&json, ms_tables_name(i), s->rows[i]);
     }
     ms_json_out_end(&json);
-    ms_json_out_key(&json, "warnings");
-    ms_json_out_u64(&json, s->n_warnings);
-    ms_json_out_end(&json);
-    ms_buf_put_char(&text, '\n');
-    return ms_cli_put_and_free(cli, &text, "the answer", err);
+    ms_json_put_u64(&json, "warnings", s->n_warnings);
+    return ms_cli_end_json(cli, &json, err);
 }
 
 static ms_status run(ms_cli *cli, ms_err *err) {

@@ -2,7 +2,7 @@
 #include "build_info.h"
 #include "cli.h"
 #include "cpu.h"
-#include "json.h"
+#include "json_put.h"
 
 typedef struct feature {
     const char *name, *state, *detail;
@@ -10,38 +10,27 @@ typedef struct feature {
 
 static const feature features[] = {MS_BUILD_FEATURES{NULL, NULL, NULL}};
 
-static void put_json(ms_buf *text) {
+static ms_status put_json(ms_cli *cli, ms_err *err) {
     char model[64];
     ms_cpu_model(model);
-    ms_json_out out = {.buf = text, .indent = 2};
+    ms_buf text = {0};
+    ms_json_out out = {.buf = &text, .indent = 2};
     ms_cli_begin_json(&out, "version", 1);
-    ms_json_out_key(&out, "release");
-    ms_json_out_text(&out, MS_VERSION);
-    ms_json_out_key(&out, "build");
-    ms_json_out_text(&out, MS_BUILD_TYPE);
-    ms_json_out_key(&out, "compiler");
-    ms_json_out_text(&out, MS_BUILD_COMPILER);
-    ms_json_out_key(&out, "processor");
-    ms_json_out_text(&out, model);
-    ms_json_out_key(&out, "isa");
-    ms_json_out_text(&out, ms_isa_name(ms_cpu_isa()));
-    ms_json_out_key(&out, "features");
-    ms_json_out_begin_object(&out);
+    ms_json_put_text(&out, "release", MS_VERSION);
+    ms_json_put_text(&out, "build", MS_BUILD_TYPE);
+    ms_json_put_text(&out, "compiler", MS_BUILD_COMPILER);
+    ms_json_put_text(&out, "processor", model);
+    ms_json_put_text(&out, "isa", ms_isa_name(ms_cpu_isa()));
+    ms_json_put_begin(&out, "features");
     for (const feature *f = features; f->name; f++) {
-        ms_json_out_key(&out, f->name);
-        ms_json_out_bool(&out, strcmp(f->state, "on") == 0);
+        ms_json_put_bool(&out, f->name, strcmp(f->state, "on") == 0);
     }
     ms_json_out_end(&out);
-    ms_json_out_end(&out);
-    ms_buf_put_char(text, '\n');
+    return ms_cli_end_json(cli, &out, err);
 }
 
 static ms_status run(ms_cli *cli, ms_err *err) {
-    if (cli->format == MS_FORMAT_JSON) {
-        ms_buf text = {0};
-        put_json(&text);
-        return ms_cli_put_and_free(cli, &text, "the answer", err);
-    }
+    if (cli->format == MS_FORMAT_JSON) return put_json(cli, err);
     ms_cli_out(cli, "moescope %s\n", MS_VERSION);
     if (!ms_args_flag(&cli->args, "verbose")) return MS_OK;
     char model[64];

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cgroup.h"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -90,5 +92,7 @@ int ms_cpu_count(void) {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
     const int n = CPU_COUNT(&set);
-    return n > 0 ? n : 1;
+    const uint64_t quota = ms_cgroup_cpus(); /* thousandths */
+    if (n < 1) return 1;
+    return quota < (uint64_t)n * 1000 ? (int)((quota + 999) / 1000) : n;
 }

@@ -33,7 +33,7 @@ bool ms_cpu_has_avx512_vbmi2(void); /* false when MOESCOPE_ISA asks for less tha
 bool ms_cpu_has_avx512_bf16(void);
 bool ms_cpu_has_amx_bf16(void);
 
-/* Processors this process may run on, at least 1. */
+/* Processors whose time this process may use, at least 1: those it may run on, or fewer when its control group says so. */
 int ms_cpu_count(void);
 
 #endif

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "mem.h"
-#include "ram.h"
 #include "test.h"
 
 static ms_str in(ms_arena *arena, const char *folder, const char *name) {
@@ -188,29 +187,6 @@ TEST(files_survive_every_failing_allocation) {
         CHECK(went_well || status == MS_ERR_MEMORY);
     }
     CHECK(went_well);
-    ms_arena_free(&a);
-}
-
-/* ---- ram ---- */
-
-static void put_limit(ms_arena *a, const char *root, const char *group, const char *file, const char *text) {
-    const char *const folder = in(a, root, group).text;
-    ms_files_make_folder(folder, NULL);
-    ms_files_write(in(a, folder, file).text, text, strlen(text), MS_FILES_NO_SYNC, NULL);
-}
-
-TEST(the_lowest_limit_of_all_groups_counts) {
-    ms_arena a = {0};
-    const char *const root = ms_arena_copy(&a, ms_str_of(test_folder())).text;
-    put_limit(&a, root, "user/job", "memory.max", "max\n");
-    put_limit(&a, root, "user", "memory.max", "5000\n");
-    put_limit(&a, root, "memory/x", "memory.limit_in_bytes", "7000\n");
-    put_limit(&a, root, "memory", "memory.limit_in_bytes", "9223372036854771712\n");
-    CHECK_EQ_I64(ms_ram_group_limit(MS_STR("0::/user/job\n"), root), 5000);
-    CHECK_EQ_I64(ms_ram_group_limit(MS_STR("4:memory:/x/gone\n0::/\n"), root), 7000);
-    CHECK_EQ_I64(ms_ram_group_limit(MS_STR("4:cpu,memory:/x\n0::/user/job\n"), root), 5000);
-    CHECK(ms_ram_group_limit(MS_STR("2:cpu:/x\n\nrubbish\n1:a"), root) == UINT64_MAX);
-    CHECK(ms_ram_limit() > 1 << 20);
     ms_arena_free(&a);
 }
 

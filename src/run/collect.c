@@ -194,15 +194,22 @@ static ms_status scan(ms_collect_state *c, ms_err *err) {
 
 /* ---- the stages ---- */
 
+/* What only the whole configuration can tell: patterns, profiles, settings that exclude each other. */
+static ms_status use_config(ms_collect_state *c, ms_err *err) {
+    MS_FAIL_IF(c->config.scan.strict_index && !c->config.scan.use_index, MS_ERR_USAGE, err,
+               "strict_index requires use_safetensors_index_json=true");
+    MS_TRY(ms_extractor_create(&c->extractor, &c->config, &c->warnings, err));
+    return make_schemes(c, err);
+}
+
 static ms_status prepare(ms_collect_state *c, ms_err *err) {
     MS_TRY(read_config(c, err));
     MS_TRY(ms_collect_write_running(c, err));
     MS_TRY(find_model(c, err));
     MS_TRY(ms_collect_write_running(c, err));
-    MS_FAIL_IF(c->config.scan.strict_index && !c->config.scan.use_index, MS_ERR_USAGE, err,
-               "strict_index requires use_safetensors_index_json=true");
-    MS_TRY(ms_extractor_create(&c->extractor, &c->config, &c->warnings, err));
-    return make_schemes(c, err);
+    const ms_status status = use_config(c, err);
+    if (status != MS_ERR_USAGE) return status;
+    return ms_err_within(err, status, "%s/analysis_config.json", ms_str_shown(c->run_dir).text);
 }
 
 static ms_status read_metadata(ms_collect_state *c, ms_err *err) {
@@ -229,16 +236,42 @@ static ms_status make_plan(ms_collect_state *c, ms_err *err) {
     return MS_OK;
 }
 
-static ms_status run_stages(ms_collect_state *c, ms_err *err) {
-    MS_TRY(prepare(c, err));
-    MS_TRY(read_metadata(c, err));
-    MS_TRY(make_plan(c, err));
-    MS_TRY(ms_collect_tensors(c, err));
-    MS_TRY(ms_model_summary_write(c->ckpt, c->run_dir, err));
-    MS_TRY(scan(c, err));
+static ms_status write_results(ms_collect_state *c, ms_err *err) {
     MS_TRY(ms_collect_write_tables(c, err));
     c->summary->seconds = ms_collect_seconds(c);
     return ms_collect_write_logs(c, err);
+}
+
+static ms_status summarise_model(ms_collect_state *c, ms_err *err) { return ms_model_summary_write(c->ckpt, c->run_dir, err); }
+
+static ms_status run_stages(ms_collect_state *c, ms_err *err) {
+    static const struct {
+        const char *name;
+        ms_status (*run)(ms_collect_state *c, ms_err *err);
+    } stages[] = {
+        {"reading the configuration", prepare},
+        {"reading the model's config.json", read_metadata},
+        {"choosing the files", make_plan},
+        {"looking at the tensors", ms_collect_tensors},
+        {"summing up the model", summarise_model},
+        {"measuring the matrices", scan},
+        {"writing the tables and logs", write_results},
+    };
+    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
+        c->stage = stages[i].name;
+        MS_TRY(stages[i].run(c, err));
+    }
+    return MS_OK;
+}
+
+/* The first ones; all of them are in logs/warnings.*. */
+static void say_warnings(const ms_collect_state *c) {
+    enum { MAX_SAID = 10 };
+    size_t n = 0;
+    for (size_t i = 0; i < c->warnings.n; i++)
+        if (c->warnings.items[i].severity >= MS_NOTE_WARNING && n++ < MAX_SAID)
+            ms_collect_say(c, "[warn] %s", c->warnings.items[i].message.text);
+    if (n > MAX_SAID) ms_collect_say(c, "[warn] and %zu more in %s", n - MAX_SAID, c->summary->warnings_path);
 }
 
 static void free_state(ms_collect_state *c) {
@@ -267,6 +300,7 @@ ms_status ms_collect(const ms_collect_options *options, ms_collect_summary *summ
     c->plan.index_path = c->plan.index_error = MS_STR("");
     clock_gettime(CLOCK_MONOTONIC, &c->began);
     ms_status status = run_stages(c, &failure);
+    say_warnings(c);
     if (status != MS_OK) ms_collect_write_failure(c, status, &failure);
     else if (c->interrupted)
         status = ms_err_set(&failure, MS_ERR_INTERRUPTED,

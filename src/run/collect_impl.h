@@ -47,6 +47,7 @@ typedef struct ms_collect_state {
     ms_collect_summary *summary;
     ms_arena arena;
     struct timespec began;
+    const char *stage; /* what is being done: for run_failure.json */
 
     ms_str run_dir;
     ms_run_manifest manifest;

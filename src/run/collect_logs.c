@@ -3,77 +3,37 @@
 
 #include "collect_impl.h"
 #include "files.h"
-#include "json.h"
+#include "json_put.h"
+#include "run_log.h"
 
 /* ---- pieces ---- */
 
-static void put_text(ms_json_out *json, const char *key, const char *value) {
-    ms_json_out_key(json, key);
-    ms_json_out_text(json, value);
-}
-
-/* null when there is none */
-static void put_str(ms_json_out *json, const char *key, ms_str value, bool known) {
-    ms_json_out_key(json, key);
-    if (known) ms_json_out_str(json, value);
-    else ms_json_out_null(json);
-}
-
-static void put_bool(ms_json_out *json, const char *key, bool value) {
-    ms_json_out_key(json, key);
-    ms_json_out_bool(json, value);
-}
-
-static void put_size(ms_json_out *json, const char *key, size_t value) {
-    ms_json_out_key(json, key);
-    ms_json_out_u64(json, value);
-}
-
-static void begin_object(ms_json_out *json, const char *key) {
-    ms_json_out_key(json, key);
-    ms_json_out_begin_object(json);
-}
-
-static void put_strs(ms_json_out *json, const char *key, const ms_str *items, size_t n) {
-    ms_json_out_key(json, key);
-    ms_json_out_begin_array(json);
-    for (size_t i = 0; i < n; i++) ms_json_out_str(json, items[i]);
-    ms_json_out_end(json);
-}
-
-/* The members of "run"; the object stays open. */
-static void begin_run(ms_json_out *json, const ms_collect_state *c) {
-    begin_object(json, "run");
-    put_str(json, "run_dir", c->run_dir, true);
-    put_str(json, "model_id", c->manifest.model_id, c->manifest.has_model_id);
-    put_str(json, "run_name", c->manifest.run_name, c->manifest.has_run_name);
-    put_str(json, "created_at", c->manifest.created_at, c->manifest.has_created_at);
-}
+static void begin_run(ms_json_out *json, const ms_collect_state *c) { ms_run_log_begin_run(json, c->run_dir, &c->manifest); }
 
 static void put_model_path(ms_json_out *json, const ms_collect_state *c) {
-    begin_object(json, "model_path");
-    put_str(json, "configured", c->configured_path, c->configured_path.size > 0);
-    put_str(json, "resolved", c->model_path, c->model_path.size > 0);
-    put_text(json, "source", c->override_path.size > 0 ? "cli_override" : "config");
+    ms_json_put_begin(json, "model_path");
+    ms_json_put_known(json, "configured", c->configured_path, c->configured_path.size > 0);
+    ms_json_put_known(json, "resolved", c->model_path, c->model_path.size > 0);
+    ms_json_put_text(json, "source", c->override_path.size > 0 ? "cli_override" : "config");
     ms_json_out_end(json);
 }
 
 static void put_overrides(ms_json_out *json, const ms_collect_state *c) {
-    begin_object(json, "cli_overrides");
-    if (c->override_path.size > 0) put_str(json, "model_path", c->override_path, true);
+    ms_json_put_begin(json, "cli_overrides");
+    if (c->override_path.size > 0) ms_json_put_str(json, "model_path", c->override_path);
     ms_json_out_end(json);
 }
 
 static void put_index(ms_json_out *json, const ms_run_plan *plan) {
-    begin_object(json, "index");
-    put_text(json, "status", ms_index_status_name(plan->status));
-    put_bool(json, "searched", plan->searched);
-    put_bool(json, "found", plan->found);
-    put_bool(json, "parsed", plan->parsed);
-    put_bool(json, "active", plan->used);
-    put_bool(json, "used_for_scan", plan->used);
-    put_str(json, "index_path", plan->index_path, plan->index_path.size > 0);
-    if (plan->index_error.size > 0) put_str(json, "error", plan->index_error, true);
+    ms_json_put_begin(json, "index");
+    ms_json_put_text(json, "status", ms_index_status_name(plan->status));
+    ms_json_put_bool(json, "searched", plan->searched);
+    ms_json_put_bool(json, "found", plan->found);
+    ms_json_put_bool(json, "parsed", plan->parsed);
+    ms_json_put_bool(json, "active", plan->used);
+    ms_json_put_bool(json, "used_for_scan", plan->used);
+    ms_json_put_known(json, "index_path", plan->index_path, plan->index_path.size > 0);
+    if (plan->index_error.size > 0) ms_json_put_str(json, "error", plan->index_error);
     ms_json_out_end(json);
 }
 
@@ -97,22 +57,22 @@ static void put_scanned_examples(ms_json_out *json, ms_collect_state *c) {
 
 static void put_scan_plan(ms_json_out *json, ms_collect_state *c) {
     const ms_run_config *const config = &c->config;
-    begin_object(json, "scan_plan");
-    put_bool(json, "use_safetensors_index_json", config->scan.use_index);
-    put_bool(json, "strict_index", config->scan.strict_index);
-    put_text(json, "model_path_kind", c->plan.model_is_file ? "file" : "dir");
-    put_bool(json, "index_discovered_but_ignored_due_to_file_model_path", c->plan.parsed && c->plan.model_is_file);
-    put_strs(json, "extensions", config->scan.extensions, config->scan.n_extensions);
+    ms_json_put_begin(json, "scan_plan");
+    ms_json_put_bool(json, "use_safetensors_index_json", config->scan.use_index);
+    ms_json_put_bool(json, "strict_index", config->scan.strict_index);
+    ms_json_put_text(json, "model_path_kind", c->plan.model_is_file ? "file" : "dir");
+    ms_json_put_bool(json, "index_discovered_but_ignored_due_to_file_model_path", c->plan.parsed && c->plan.model_is_file);
+    ms_json_put_strs(json, "extensions", config->scan.extensions, config->scan.n_extensions);
     ms_json_out_key(json, "max_files");
     if (config->scan.max_files >= 0) ms_json_out_i64(json, config->scan.max_files);
     else ms_json_out_null(json);
-    put_bool(json, "experts_only", config->scan.experts_only);
-    put_bool(json, "include_shared_expert", config->scan.include_shared_expert);
-    put_bool(json, "inventory_all_tensors", config->scan.inventory_all_tensors);
-    put_text(json, "scan_mode", c->plan.used ? "index" : "walk");
-    put_size(json, "scanned_files_count", c->plan.n_files);
+    ms_json_put_bool(json, "experts_only", config->scan.experts_only);
+    ms_json_put_bool(json, "include_shared_expert", config->scan.include_shared_expert);
+    ms_json_put_bool(json, "inventory_all_tensors", config->scan.inventory_all_tensors);
+    ms_json_put_text(json, "scan_mode", c->plan.used ? "index" : "walk");
+    ms_json_put_u64(json, "scanned_files_count", c->plan.n_files);
     put_scanned_examples(json, c);
-    if (c->plan.skipped.n > 0) put_strs(json, "skipped_by_max_files", c->plan.skipped.items, c->plan.skipped.n);
+    if (c->plan.skipped.n > 0) ms_json_put_strs(json, "skipped_by_max_files", c->plan.skipped.items, c->plan.skipped.n);
     ms_json_out_end(json);
 }
 
@@ -120,7 +80,7 @@ static ms_status write_context(ms_collect_state *c, ms_err *err) {
     ms_buf text = {0};
     ms_json_out json = {.buf = &text, .indent = 2};
     ms_json_out_begin_object(&json);
-    put_text(&json, "generated_at", ms_utc_now(false).text);
+    ms_json_put_text(&json, "generated_at", ms_utc_now(false).text);
     begin_run(&json, c);
     ms_json_out_end(&json);
     put_model_path(&json, c);
@@ -133,30 +93,15 @@ static ms_status write_context(ms_collect_state *c, ms_err *err) {
 
 /* ---- write_manifest.json ---- */
 
-static void put_artifact(ms_json_out *json, const ms_collect_state *c, ms_artifact artifact) {
-    const ms_table_written *const w = &c->artifacts[artifact].written;
-    ms_str path = ms_str_of(w->path);
-    if (ms_str_starts_with(path, c->run_dir) && path.size > c->run_dir.size)
-        path = ms_str_sub(path, c->run_dir.size + 1, path.size);
-    begin_object(json, ms_artifact_name(artifact));
-    put_str(json, "path", path, true);
-    put_text(json, "format", w->format == MS_TABLE_PARQUET ? "parquet" : "csv");
-    put_bool(json, "fallback", w->fallback);
-    put_text(json, "error", w->error);
-    put_size(json, "rows", w->n_rows);
-    ms_json_out_end(json);
-}
-
 static ms_status write_manifest(ms_collect_state *c, ms_err *err) {
     ms_buf text = {0};
     ms_json_out json = {.buf = &text, .indent = 2};
     ms_json_out_begin_object(&json);
-    put_text(&json, "generated_at", ms_utc_now(false).text);
-    put_str(&json, "requested_format", c->config.output.format, true);
-    put_str(&json, "requested_compression", c->config.output.compression, c->config.output.has_compression);
-    begin_object(&json, "artifacts");
+    ms_json_put_text(&json, "generated_at", ms_utc_now(false).text);
+    ms_run_log_requested(&json, &c->config);
+    ms_json_put_begin(&json, "artifacts");
     for (ms_artifact a = 0; a < MS_ARTIFACT_COUNT; a++)
-        if (c->artifacts[a].exists) put_artifact(&json, c, a);
+        if (c->artifacts[a].exists) ms_run_log_artifact(&json, ms_artifact_name(a), c->run_dir, &c->artifacts[a].written);
     ms_json_out_end(&json);
     ms_json_out_end(&json);
     return ms_run_write_json(c->run_dir, "logs/write_manifest.json", &text, true, err);
@@ -166,13 +111,13 @@ static ms_status write_manifest(ms_collect_state *c, ms_err *err) {
 
 static void begin_health(ms_json_out *json, const ms_collect_state *c, const char *status) {
     ms_json_out_begin_object(json);
-    put_text(json, "status", status);
-    put_text(json, "generated_at", ms_utc_now(false).text);
+    ms_json_put_text(json, "status", status);
+    ms_json_put_text(json, "generated_at", ms_utc_now(false).text);
     begin_run(json, c);
-    put_str(json, "model_path", c->model_path, c->model_path.size > 0);
+    ms_json_put_known(json, "model_path", c->model_path, c->model_path.size > 0);
     ms_json_out_end(json);
     put_config_used(json, c);
-    put_text(json, "program", "moescope " MS_VERSION);
+    ms_json_put_text(json, "program", "moescope " MS_VERSION);
 }
 
 ms_status ms_collect_write_running(ms_collect_state *c, ms_err *err) {
@@ -185,49 +130,49 @@ ms_status ms_collect_write_running(ms_collect_state *c, ms_err *err) {
 
 static void put_summaries(ms_json_out *json, const ms_collect_state *c) {
     const ms_collect_summary *const s = c->summary;
-    begin_object(json, "scan_summary");
-    put_size(json, "files_scanned", s->files_scanned);
-    put_size(json, "tensors_observed", s->tensors_observed);
-    if (c->interrupted) put_size(json, "matrices_wanted", c->extractor->banks.matrices.n);
+    ms_json_put_begin(json, "scan_summary");
+    ms_json_put_u64(json, "files_scanned", s->files_scanned);
+    ms_json_put_u64(json, "tensors_observed", s->tensors_observed);
+    if (c->interrupted) ms_json_put_u64(json, "matrices_wanted", c->extractor->banks.matrices.n);
     ms_json_out_end(json);
-    begin_object(json, "extraction_summary");
-    put_size(json, "extracted_by_rule", s->extracted_by_rule);
-    if (c->config.parsing.families) put_size(json, "extracted_by_family", s->extracted_by_family);
-    put_size(json, "extracted_by_fallback", s->extracted_by_fallback);
-    put_size(json, "unmatched_expertish", s->unmatched_expertish);
+    ms_json_put_begin(json, "extraction_summary");
+    ms_json_put_u64(json, "extracted_by_rule", s->extracted_by_rule);
+    if (c->config.parsing.families) ms_json_put_u64(json, "extracted_by_family", s->extracted_by_family);
+    ms_json_put_u64(json, "extracted_by_fallback", s->extracted_by_fallback);
+    ms_json_put_u64(json, "unmatched_expertish", s->unmatched_expertish);
     ms_json_out_end(json);
-    begin_object(json, "outputs_written");
-    put_str(json, "format", c->config.output.format, true);
-    put_size(json, "tensor_inventory_rows", s->tensor_inventory_rows);
-    put_size(json, "matrix_stats_rows", s->matrix_stats_rows);
-    put_size(json, "quant_sim_rows", s->quant_sim_rows);
-    put_size(json, "unmatched_tensors_rows", s->unmatched_tensors_rows);
-    put_size(json, "warnings_rows", s->warnings_rows);
-    put_bool(json, "wrote_unmatched_tensors", s->wrote_unmatched);
-    put_bool(json, "wrote_warnings", s->warnings_rows > 0);
-    put_bool(json, "wrote_index_report", c->plan.used);
+    ms_json_put_begin(json, "outputs_written");
+    ms_json_put_str(json, "format", c->config.output.format);
+    ms_json_put_u64(json, "tensor_inventory_rows", s->tensor_inventory_rows);
+    ms_json_put_u64(json, "matrix_stats_rows", s->matrix_stats_rows);
+    ms_json_put_u64(json, "quant_sim_rows", s->quant_sim_rows);
+    ms_json_put_u64(json, "unmatched_tensors_rows", s->unmatched_tensors_rows);
+    ms_json_put_u64(json, "warnings_rows", s->warnings_rows);
+    ms_json_put_bool(json, "wrote_unmatched_tensors", s->wrote_unmatched);
+    ms_json_put_bool(json, "wrote_warnings", s->warnings_rows > 0);
+    ms_json_put_bool(json, "wrote_index_report", c->plan.used);
     ms_json_out_end(json);
 }
 
 static void put_name_formats(ms_json_out *json, const ms_collect_state *c) {
-    begin_object(json, "tensor_name_formats");
-    put_str(json, "layer_regex", c->config.parsing.layer_regex, true);
-    put_str(json, "expert_regex", c->config.parsing.expert_regex, true);
+    ms_json_put_begin(json, "tensor_name_formats");
+    ms_json_put_str(json, "layer_regex", c->config.parsing.layer_regex);
+    ms_json_put_str(json, "expert_regex", c->config.parsing.expert_regex);
     ms_json_out_key(json, "enabled_extract_rules");
     ms_json_out_begin_array(json);
     for (size_t i = 0; i < c->config.n_rules; i++) {
         const ms_extract_rule *const rule = &c->config.rules[i];
         if (!rule->enabled) continue;
         ms_json_out_begin_object(json);
-        put_str(json, "name", rule->name, true);
-        put_str(json, "match", rule->match, true);
+        ms_json_put_str(json, "name", rule->name);
+        ms_json_put_str(json, "match", rule->match);
         ms_json_out_key(json, "ndim");
         if (rule->ndim == MS_ANY_NDIM) ms_json_out_null(json);
         else ms_json_out_i64(json, rule->ndim);
         ms_json_out_end(json);
     }
     ms_json_out_end(json);
-    begin_object(json, "proj_aliases");
+    ms_json_put_begin(json, "proj_aliases");
     for (size_t i = 0; i < c->config.parsing.aliases.n; i++) {
         const ms_proj_alias *const alias = &c->config.parsing.aliases.items[i];
         ms_json_out_key_str(json, alias->canonical);
@@ -240,11 +185,11 @@ static void put_name_formats(ms_json_out *json, const ms_collect_state *c) {
 }
 
 static void put_name_examples(ms_json_out *json, const ms_collect_state *c) {
-    begin_object(json, "tensor_name_examples");
-    put_strs(json, "rule_extracted", c->by_rule.items, c->by_rule.n);
-    if (c->config.parsing.families) put_strs(json, "family_extracted", c->by_family.items, c->by_family.n);
-    put_strs(json, "fallback_extracted", c->by_fallback.items, c->by_fallback.n);
-    put_strs(json, "unmatched_expertish", c->unmatched.items, c->unmatched.n);
+    ms_json_put_begin(json, "tensor_name_examples");
+    ms_json_put_strs(json, "rule_extracted", c->by_rule.items, c->by_rule.n);
+    if (c->config.parsing.families) ms_json_put_strs(json, "family_extracted", c->by_family.items, c->by_family.n);
+    ms_json_put_strs(json, "fallback_extracted", c->by_fallback.items, c->by_fallback.n);
+    ms_json_put_strs(json, "unmatched_expertish", c->unmatched.items, c->unmatched.n);
     ms_json_out_end(json);
     ms_json_out_key(json, "derived_tensor_formats");
     ms_json_out_begin_array(json);
@@ -256,19 +201,19 @@ static void put_name_examples(ms_json_out *json, const ms_collect_state *c) {
 
 static void put_index_summary(ms_json_out *json, const ms_collect_state *c) {
     const ms_run_plan *const plan = &c->plan;
-    begin_object(json, "index_summary");
-    put_bool(json, "active", plan->used);
-    put_bool(json, "parsed", plan->parsed);
-    put_bool(json, "used_for_scan", plan->used);
-    put_str(json, "index_path", plan->index_path, plan->parsed);
-    put_bool(json, "strict_index", c->config.scan.strict_index);
-    put_size(json, "expected_shards_count", plan->used ? plan->expected.n : 0);
-    put_size(json, "scanned_shards_count", c->index.scanned.n);
-    put_size(json, "missing_shards_count", plan->missing.n);
-    put_size(json, "extra_scanned_shards_count", 0);
-    put_size(json, "missing_tensors_count", c->index.missing_tensors.n);
-    put_size(json, "extra_tensors_count", c->index.extra_tensors.n);
-    put_size(json, "extra_safetensors_files_on_disk_count", plan->extra_on_disk.n);
+    ms_json_put_begin(json, "index_summary");
+    ms_json_put_bool(json, "active", plan->used);
+    ms_json_put_bool(json, "parsed", plan->parsed);
+    ms_json_put_bool(json, "used_for_scan", plan->used);
+    ms_json_put_known(json, "index_path", plan->index_path, plan->parsed);
+    ms_json_put_bool(json, "strict_index", c->config.scan.strict_index);
+    ms_json_put_u64(json, "expected_shards_count", plan->used ? plan->expected.n : 0);
+    ms_json_put_u64(json, "scanned_shards_count", c->index.scanned.n);
+    ms_json_put_u64(json, "missing_shards_count", plan->missing.n);
+    ms_json_put_u64(json, "extra_scanned_shards_count", 0);
+    ms_json_put_u64(json, "missing_tensors_count", c->index.missing_tensors.n);
+    ms_json_put_u64(json, "extra_tensors_count", c->index.extra_tensors.n);
+    ms_json_put_u64(json, "extra_safetensors_files_on_disk_count", plan->extra_on_disk.n);
     if (plan->parsed && plan->index.metadata && plan->index.metadata->object.n > 0) {
         ms_json_out_key(json, "index_metadata");
         ms_json_out_value(json, plan->index.metadata, true);
@@ -277,22 +222,22 @@ static void put_index_summary(ms_json_out *json, const ms_collect_state *c) {
 }
 
 static void put_smoke_checks(ms_json_out *json, const ms_collect_state *c) {
-    begin_object(json, "smoke_checks");
-    begin_object(json, "effectively_empty_collect");
-    put_bool(json, "triggered",
-             c->config.scan.experts_only && c->n_candidates > 0 && c->summary->matrix_stats_rows == 0 &&
-                 c->summary->unmatched_expertish == 0);
-    put_size(json, "candidate_tensors_observed", c->n_candidates);
-    put_strs(json, "candidate_examples", c->candidates.items, c->candidates.n);
+    ms_json_put_begin(json, "smoke_checks");
+    ms_json_put_begin(json, "effectively_empty_collect");
+    ms_json_put_bool(json, "triggered",
+                     c->config.scan.experts_only && c->n_candidates > 0 && c->summary->matrix_stats_rows == 0 &&
+                         c->summary->unmatched_expertish == 0);
+    ms_json_put_u64(json, "candidate_tensors_observed", c->n_candidates);
+    ms_json_put_strs(json, "candidate_examples", c->candidates.items, c->candidates.n);
     ms_json_out_end(json);
     ms_json_out_end(json);
 }
 
 static void put_quantisation(ms_json_out *json, const ms_collect_state *c) {
-    begin_object(json, "quant_simulation");
-    put_bool(json, "enabled", c->n_schemes > 0);
-    put_text(json, "profile", ms_mlx_profile_name(c->profile));
-    put_str(json, "compute_dtype", c->config.stats.compute_dtype, true);
+    ms_json_put_begin(json, "quant_simulation");
+    ms_json_put_bool(json, "enabled", c->n_schemes > 0);
+    ms_json_put_text(json, "profile", ms_mlx_profile_name(c->profile));
+    ms_json_put_str(json, "compute_dtype", c->config.stats.compute_dtype);
     ms_json_out_end(json);
 }
 
@@ -329,14 +274,6 @@ ms_status ms_collect_write_logs(ms_collect_state *c, ms_err *err) {
 
 /* ---- failure ---- */
 
-static void put_error(ms_json_out *json, ms_status status, const ms_err *failure) {
-    begin_object(json, "error");
-    put_text(json, "type", ms_status_name(status));
-    put_text(json, "message", failure->text);
-    put_size(json, "exit_code", (size_t)ms_status_exit_code(status));
-    ms_json_out_end(json);
-}
-
 void ms_collect_write_failure(ms_collect_state *c, ms_status status, const ms_err *failure) {
     const char *const name = status == MS_ERR_INTERRUPTED ? "interrupted" : "error";
     ms_buf health = {0}, report = {0};
@@ -346,20 +283,20 @@ void ms_collect_write_failure(ms_collect_state *c, ms_status status, const ms_er
 
     ms_json_out json = {.buf = &health, .indent = 2};
     begin_health(&json, c, name);
-    put_error(&json, status, failure);
+    ms_run_log_error(&json, status, failure, c->stage);
     ms_json_out_end(&json);
     (void)!ms_run_write_json(c->run_dir, "logs/run_health.json", &health, true, NULL);
 
     json = (ms_json_out){.buf = &report, .indent = 2};
     ms_json_out_begin_object(&json);
-    put_text(&json, "generated_at", ms_utc_now(false).text);
-    put_text(&json, "status", name);
+    ms_json_put_text(&json, "generated_at", ms_utc_now(false).text);
+    ms_json_put_text(&json, "status", name);
     begin_run(&json, c);
     ms_json_out_end(&json);
     put_model_path(&json, c);
     put_overrides(&json, c);
     put_index(&json, &c->plan);
-    put_error(&json, status, failure);
+    ms_run_log_error(&json, status, failure, c->stage);
     ms_json_out_end(&json);
     (void)!ms_run_write_json(c->run_dir, "logs/run_failure.json", &report, true, NULL);
 }

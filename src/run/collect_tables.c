@@ -4,6 +4,7 @@
 #include "collect_impl.h"
 #include "files.h"
 #include "mem.h"
+#include "run_log.h"
 
 const char *ms_artifact_name(ms_artifact artifact) {
     static const char *const names[MS_ARTIFACT_COUNT] = {
@@ -16,14 +17,8 @@ static const char *folder_of(ms_artifact artifact) { return artifact >= MS_ARTIF
 /* Writes the table as the configuration wants it; consumes it. */
 static ms_status write_table(ms_collect_state *c, ms_artifact artifact, ms_table *table, ms_err *err) {
     ms_collect_artifact *const a = &c->artifacts[artifact];
-    char path[1024], compression[64];
-    snprintf(compression, sizeof compression, "%.*s", (int)c->config.output.compression.size,
-             c->config.output.compression.text);
-    const int n = snprintf(path, sizeof path, "%s/%s/%s", c->run_dir.text, folder_of(artifact), ms_artifact_name(artifact));
-    const bool parquet = ms_str_is(c->config.output.format, "parquet");
-    ms_status status = n > 0 && (size_t)n < sizeof path ? ms_table_write(table, path, parquet ? MS_TABLE_PARQUET : MS_TABLE_CSV,
-                                                                         compression, &a->written, err)
-                                                        : ms_err_set(err, MS_ERR_USAGE, "the path of the run is too long");
+    const ms_status status = ms_run_log_write_table(table, c->run_dir, folder_of(artifact), ms_artifact_name(artifact),
+                                                    &c->config, &a->written, err);
     a->exists = status == MS_OK;
     if (status == MS_OK && a->written.fallback)
         ms_collect_say(c, "[warn] parquet write failed (%s); falling back to CSV for %s", a->written.error, a->written.path);
@@ -379,14 +374,8 @@ static ms_status proj_report_rows(ms_collect_state *c, ms_table *table, ms_err *
     return MS_OK;
 }
 
-static ms_str relative(const ms_collect_state *c, const char *path) {
-    const ms_str whole = ms_str_of(path);
-    if (!ms_str_starts_with(whole, c->run_dir) || whole.size <= c->run_dir.size) return whole;
-    return ms_str_sub(whole, c->run_dir.size + 1, whole.size);
-}
-
 static ms_status warn_of_projs(ms_collect_state *c, ms_err *err) {
-    const ms_str path = relative(c, c->artifacts[MS_ARTIFACT_PROJ_REPORT].written.path);
+    const ms_str path = ms_run_log_below(c->run_dir, c->artifacts[MS_ARTIFACT_PROJ_REPORT].written.path);
     ms_proj_counts kept, dropped;
     MS_TRY(ms_proj_report_count(&c->extractor->report, MS_PROJ_KEPT_RAW, &kept, err));
     MS_TRY(ms_proj_report_count(&c->extractor->report, MS_PROJ_DROPPED_STRICT, &dropped, err));
@@ -438,7 +427,7 @@ static void warn_of_empty_aliases(ms_collect_state *c) {
     char where[1100];
     if (c->artifacts[MS_ARTIFACT_UNMATCHED].exists)
         snprintf(where, sizeof where, "See %s for details.",
-                 relative(c, c->artifacts[MS_ARTIFACT_UNMATCHED].written.path).text);
+                 ms_run_log_below(c->run_dir, c->artifacts[MS_ARTIFACT_UNMATCHED].written.path).text);
     else snprintf(where, sizeof where, "Enable debug.dump_unmatched_tensors=true to write unmatched_tensors.*.");
     ms_notes_add(&c->warnings, MS_NOTE_WARNING, "config.empty_aliases", MS_STR(""), MS_STR(""), MS_NOTE_NO_OFFSET,
                  "[config] parsing.proj_group_strict=true but parsing.proj_aliases is empty; strict proj_group drops occurred "
@@ -478,7 +467,7 @@ static ms_status write_warnings(ms_collect_state *c, ms_err *err) {
     c->summary->warnings_rows = ms_table_n_rows(table);
     if (status == MS_OK && c->summary->warnings_rows > 0) {
         MS_TRY(write_table(c, MS_ARTIFACT_WARNINGS, table, err));
-        const ms_str path = relative(c, c->artifacts[MS_ARTIFACT_WARNINGS].written.path);
+        const ms_str path = ms_run_log_below(c->run_dir, c->artifacts[MS_ARTIFACT_WARNINGS].written.path);
         snprintf(c->summary->warnings_path, sizeof c->summary->warnings_path, "%s", path.text);
         return MS_OK;
     }

@@ -335,7 +335,11 @@ static ms_status read_stats(const reader *r, const ms_json_value *root) {
                      &c->stats.group_outlier_percentile));
     MS_TRY(read_group_sizes(r, at(v, "group_sizes_lastdim")));
     MS_TRY(read_str(r, at(v, "quant_compute_dtype"), "stats.quant_compute_dtype", &c->stats.compute_dtype));
-    MS_TRY(read_real(r, at(v, "quant_rel_den_floor"), "stats.quant_rel_den_floor", 0, 1e300, &c->stats.relative_den_floor));
+    const ms_json_value *const least = at(v, "quant_rel_den_floor");
+    MS_TRY(read_real(r, least, "stats.quant_rel_den_floor", -1e300, 1e300, &c->stats.relative_den_floor));
+    MS_FAIL_IF(least && c->stats.relative_den_floor <= 0, MS_ERR_USAGE, r->err,
+               "%s: key 'stats.quant_rel_den_floor': expected a positive number or null, found %g", r->file,
+               c->stats.relative_den_floor);
     c->stats.sample_seed = (uint64_t)seed;
     return MS_OK;
 }

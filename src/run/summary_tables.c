@@ -4,11 +4,12 @@
 #include <sys/stat.h>
 
 #include "files.h"
-#include "json.h"
+#include "json_put.h"
 #include "mem.h"
 #include "quant_deltas.h"
 #include "run_config.h"
 #include "run_folder.h"
+#include "run_log.h"
 #include "run_path.h"
 #include "summarize.h"
 
@@ -57,6 +58,7 @@ typedef struct build {
     const ms_tables_options *options;
     ms_tables_summary *summary;
     ms_arena arena;
+    const char *stage; /* what is being done: for tables_failure.json */
     ms_str run_dir;
     ms_run_manifest manifest;
     ms_run_config config;
@@ -275,15 +277,8 @@ static ms_status summarise(build *b, size_t i, ms_err *err) {
 }
 
 static ms_status write_one(build *b, size_t i, ms_err *err) {
-    char name[96], compression[64];
-    snprintf(name, sizeof name, "tables/%s", ms_tables_name(i));
-    snprintf(compression, sizeof compression, "%.*s", (int)b->config.output.compression.size,
-             b->config.output.compression.text);
-    const ms_str path = ms_files_join(&b->arena, b->run_dir, ms_str_of(name));
-    if (!path.text) return ms_err_memory(err, "a path");
-    const bool parquet = ms_str_is(b->config.output.format, "parquet");
     b->summary->rows[i] = ms_table_n_rows(b->made[i]);
-    return ms_table_write(b->made[i], path.text, parquet ? MS_TABLE_PARQUET : MS_TABLE_CSV, compression, &b->written[i], err);
+    return ms_run_log_write_table(b->made[i], b->run_dir, "tables", ms_tables_name(i), &b->config, &b->written[i], err);
 }
 
 static ms_status write_all(build *b, ms_err *err) {
@@ -299,33 +294,10 @@ static ms_status write_all(build *b, ms_err *err) {
 
 /* ---- logs ---- */
 
-static void put_text(ms_json_out *json, const char *key, const char *value) {
-    ms_json_out_key(json, key);
-    ms_json_out_text(json, value);
-}
-
-static const char *below_run(const build *b, const char *path) {
-    const ms_str whole = ms_str_of(path);
-    return ms_str_starts_with(whole, b->run_dir) && whole.size > b->run_dir.size ? path + b->run_dir.size + 1 : path;
-}
-
 static void put_artifacts(ms_json_out *json, const build *b) {
-    ms_json_out_key(json, "artifacts");
-    ms_json_out_begin_object(json);
-    for (size_t i = 0; i < MS_TABLES_COUNT; i++) {
-        if (!b->made[i]) continue;
-        const ms_table_written *const w = &b->written[i];
-        ms_json_out_key(json, ms_tables_name(i));
-        ms_json_out_begin_object(json);
-        put_text(json, "path", below_run(b, w->path));
-        put_text(json, "format", w->format == MS_TABLE_PARQUET ? "parquet" : "csv");
-        ms_json_out_key(json, "fallback");
-        ms_json_out_bool(json, w->fallback);
-        put_text(json, "error", w->error);
-        ms_json_out_key(json, "rows");
-        ms_json_out_u64(json, w->n_rows);
-        ms_json_out_end(json);
-    }
+    ms_json_put_begin(json, "artifacts");
+    for (size_t i = 0; i < MS_TABLES_COUNT; i++)
+        if (b->made[i]) ms_run_log_artifact(json, ms_tables_name(i), b->run_dir, &b->written[i]);
     ms_json_out_end(json);
 }
 
@@ -333,17 +305,12 @@ static ms_status write_manifest(build *b, ms_err *err) {
     ms_buf text = {0};
     ms_json_out json = {.buf = &text, .indent = 2};
     ms_json_out_begin_object(&json);
-    put_text(&json, "generated_at", ms_utc_now(false).text);
-    ms_json_out_key(&json, "requested_format");
-    ms_json_out_str(&json, b->config.output.format);
-    ms_json_out_key(&json, "requested_compression");
-    if (b->config.output.has_compression) ms_json_out_str(&json, b->config.output.compression);
-    else ms_json_out_null(&json);
+    ms_json_put_text(&json, "generated_at", ms_utc_now(false).text);
+    ms_run_log_requested(&json, &b->config);
     put_artifacts(&json, b);
-    ms_json_out_key(&json, "inputs");
-    ms_json_out_begin_object(&json);
-    put_text(&json, "matrix_stats", below_run(b, b->stats_path.text));
-    put_text(&json, "quant_sim", below_run(b, b->quant_path.text));
+    ms_json_put_begin(&json, "inputs");
+    ms_json_put_str(&json, "matrix_stats", ms_run_log_below(b->run_dir, b->stats_path.text));
+    ms_json_put_str(&json, "quant_sim", ms_run_log_below(b->run_dir, b->quant_path.text));
     ms_json_out_end(&json);
     ms_json_out_key(&json, "warnings");
     ms_json_out_begin_array(&json);
@@ -353,12 +320,6 @@ static ms_status write_manifest(build *b, ms_err *err) {
     return ms_run_write_json(b->run_dir, "logs/tables_write_manifest.json", &text, true, err);
 }
 
-static void put_known(ms_json_out *json, const char *key, ms_str value, bool known) {
-    ms_json_out_key(json, key);
-    if (known) ms_json_out_str(json, value);
-    else ms_json_out_null(json);
-}
-
 static void write_failure(build *b, ms_status status, const ms_err *failure) {
     if (b->run_dir.size == 0 || !ms_files_is_folder(b->run_dir.text)) return;
     const ms_str logs = ms_files_join(&b->arena, b->run_dir, MS_STR("logs"));
@@ -366,20 +327,11 @@ static void write_failure(build *b, ms_status status, const ms_err *failure) {
     ms_buf text = {0};
     ms_json_out json = {.buf = &text, .indent = 2};
     ms_json_out_begin_object(&json);
-    put_text(&json, "generated_at", ms_utc_now(false).text);
-    put_text(&json, "status", "error");
-    ms_json_out_key(&json, "run");
-    ms_json_out_begin_object(&json);
-    put_known(&json, "run_dir", b->run_dir, true);
-    put_known(&json, "model_id", b->manifest.model_id, b->manifest.has_model_id);
-    put_known(&json, "run_name", b->manifest.run_name, b->manifest.has_run_name);
-    put_known(&json, "created_at", b->manifest.created_at, b->manifest.has_created_at);
+    ms_json_put_text(&json, "generated_at", ms_utc_now(false).text);
+    ms_json_put_text(&json, "status", "error");
+    ms_run_log_begin_run(&json, b->run_dir, &b->manifest);
     ms_json_out_end(&json);
-    ms_json_out_key(&json, "error");
-    ms_json_out_begin_object(&json);
-    put_text(&json, "type", ms_status_name(status));
-    put_text(&json, "message", failure->text);
-    ms_json_out_end(&json);
+    ms_run_log_error(&json, status, failure, b->stage);
     ms_json_out_end(&json);
     (void)!ms_run_write_json(b->run_dir, "logs/tables_failure.json", &text, true, NULL);
 }
@@ -399,13 +351,16 @@ static void say_warnings(const build *b) {
 }
 
 static ms_status build_all(build *b, ms_err *err) {
+    b->stage = "reading data/";
     MS_TRY(read_inputs(b, err));
+    b->stage = "condensing";
     for (size_t i = 0; i < DELTAS; i++) MS_TRY(summarise(b, i, err));
     if (b->config.n_deltas > 0) {
         const ms_status status =
             ms_quant_deltas(&b->made[DELTAS], b->quant, b->config.deltas, b->config.n_deltas, &b->warnings, err);
         if (status != MS_OK) return ms_err_within(err, status, "%s", b->quant_path.text);
     }
+    b->stage = "writing tables/";
     MS_TRY(write_all(b, err));
     MS_TRY(write_manifest(b, err));
     ms_run_remove(b->run_dir, "logs/tables_failure.json");
