@@ -6,7 +6,7 @@
 #include "inspect.h"
 #include "width.h"
 
-enum { FLUSH = 1 << 16, LABEL = 13, BAR = 24, MAX_DTYPES = MS_DTYPE_COUNT };
+enum { FLUSH = 1 << 16, LABEL = 13, BAR = 24, MAX_DTYPES = MS_DTYPE_COUNT, MAX_GROUPS = 2000 };
 
 typedef struct ms_page { /* where text goes */
     ms_cli *cli;
@@ -325,40 +325,53 @@ static void put_tensor_name(ms_page *p, ms_str name, size_t width) {
     put_left(p->buf, tail, width - 3 - ms_width_of(head));
 }
 
+/* Name, shape and dtype: how the line of a tensor, or of a group of them, begins. */
+static void put_row_head(ms_page *p, const ms_columns *columns, ms_str name, const ms_stored *s, ms_buf *scratch) {
+    ms_buf_put_text(p->buf, "  ");
+    put_tensor_name(p, name, columns->name);
+    ms_buf_clear(scratch);
+    put_shape(scratch, s);
+    ms_buf_put_char(p->buf, ' ');
+    put_left(p->buf, ms_buf_str(scratch), columns->shape);
+    ms_buf_put_char(p->buf, ' ');
+    put_left(p->buf, s->dtype_name, columns->dtype);
+}
+
+/* ... and how it ends: what the tensor is. */
+static void put_row_end(ms_page *p, const ms_tensor *t, const char *remark) {
+    style(p, MS_STYLE_DIM);
+    ms_buf_printf(p->buf, "  %s", ms_role_name(t->role));
+    if (t->scheme[0]) ms_buf_printf(p->buf, ", %s", t->scheme);
+    ms_buf_put_text(p->buf, remark);
+    style(p, MS_STYLE_PLAIN);
+    ms_buf_put_char(p->buf, '\n');
+}
+
 static ms_status put_groups(ms_page *p, ms_err *err) {
     const ms_checkpoint *const ckpt = p->inspect->ckpt;
     ms_groups groups;
     ms_columns columns = {0};
     ms_buf scratch = {0};
     MS_TRY(ms_groups_build(&groups, ckpt, err));
-    for (size_t i = 0; i < groups.n; i++) {
+    const size_t shown = groups.n > MAX_GROUPS ? MAX_GROUPS : groups.n;
+    for (size_t i = 0; i < shown; i++) {
         measure(&columns, ckpt->tensors[groups.items[i].first].stored, groups.items[i].text, &scratch);
         widen(&columns.count, (size_t)snprintf(NULL, 0, "%zu", groups.items[i].n));
     }
     fit(p->cli, &columns, columns.count + 24);
     heading(p, "tensors");
     ms_status status = MS_OK;
-    for (size_t i = 0; i < groups.n && status == MS_OK && !ms_cli_out_failed(p->cli); i++) {
+    for (size_t i = 0; i < shown && status == MS_OK && !ms_cli_out_failed(p->cli); i++) {
         const ms_group *const g = &groups.items[i];
         const ms_tensor *const t = &ckpt->tensors[g->first];
-        ms_buf_put_text(p->buf, "  ");
-        put_tensor_name(p, g->text, columns.name);
-        ms_buf_clear(&scratch);
-        put_shape(&scratch, t->stored);
-        ms_buf_put_char(p->buf, ' ');
-        put_left(p->buf, ms_buf_str(&scratch), columns.shape);
-        ms_buf_put_char(p->buf, ' ');
-        put_left(p->buf, t->stored->dtype_name, columns.dtype);
+        put_row_head(p, &columns, g->text, t->stored, &scratch);
         ms_buf_printf(p->buf, "  %*zu  ", (int)columns.count, g->n);
         put_right(p->buf, ms_str_of(ms_human_bytes(g->n_bytes).text), 8);
-        style(p, MS_STYLE_DIM);
-        ms_buf_printf(p->buf, "  %s", ms_role_name(t->role));
-        if (t->scheme[0]) ms_buf_printf(p->buf, ", %s", t->scheme);
-        if (g->n < g->n_product) ms_buf_printf(p->buf, ", not every combination");
-        style(p, MS_STYLE_PLAIN);
-        ms_buf_put_char(p->buf, '\n');
+        put_row_end(p, t, g->n < g->n_product ? ", not every combination" : "");
         status = flush(p, FLUSH, err);
     }
+    if (shown < groups.n)
+        ms_buf_printf(p->buf, "  ... and %zu more patterns; --tensors lists every tensor\n", groups.n - shown);
     ms_buf_free(&scratch);
     ms_groups_free(&groups);
     return status;
@@ -375,19 +388,8 @@ static ms_status put_tensors(ms_page *p, ms_err *err) {
     ms_status status = MS_OK;
     for (size_t i = 0; i < ckpt->n_tensors && status == MS_OK && !ms_cli_out_failed(p->cli); i++) {
         const ms_tensor *const t = &ckpt->tensors[i];
-        ms_buf_put_text(p->buf, "  ");
-        put_tensor_name(p, t->stored->name, columns.name);
-        ms_buf_clear(&scratch);
-        put_shape(&scratch, t->stored);
-        ms_buf_put_char(p->buf, ' ');
-        put_left(p->buf, ms_buf_str(&scratch), columns.shape);
-        ms_buf_put_char(p->buf, ' ');
-        put_left(p->buf, t->stored->dtype_name, columns.dtype);
-        style(p, MS_STYLE_DIM);
-        ms_buf_printf(p->buf, "  %s", ms_role_name(t->role));
-        if (t->scheme[0]) ms_buf_printf(p->buf, ", %s", t->scheme);
-        style(p, MS_STYLE_PLAIN);
-        ms_buf_put_char(p->buf, '\n');
+        put_row_head(p, &columns, t->stored->name, t->stored, &scratch);
+        put_row_end(p, t, "");
         status = flush(p, FLUSH, err);
     }
     ms_buf_free(&scratch);
