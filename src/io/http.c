@@ -11,11 +11,13 @@ void ms_http_answer_free(ms_http_answer *answer) {
 }
 
 #ifdef MS_HAVE_CURL
+#include <errno.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "http_job.h"
 
-enum { TIMEOUT_S = 10, MAX_IN_FLIGHT = 12, MAX_TRIES = 5, LONGEST_SLEEP_MS = 1000 };
+enum { TIMEOUT_S = 10, MAX_IN_FLIGHT = 16, MAX_TRIES = 5, LONGEST_SLEEP_MS = 1000 };
 
 struct ms_http {
     ms_http_settings settings;
@@ -210,10 +212,11 @@ static bool copy_settings(ms_http_settings *out, const ms_http_options *options)
     out->token = ms_mem_copy_text(options->token.text ? options->token.text : "", options->token.size);
     out->user_agent = ms_mem_copy_text(options->user_agent.text ? options->user_agent.text : "", options->user_agent.size);
     out->ca_file = ms_mem_copy_text(options->ca_file.text ? options->ca_file.text : "", options->ca_file.size);
+    out->ca_folder = ms_mem_copy_text(options->ca_folder.text ? options->ca_folder.text : "", options->ca_folder.size);
     out->timeout_s = options->timeout_s ? options->timeout_s : TIMEOUT_S;
     out->max_in_flight = options->max_in_flight ? options->max_in_flight : MAX_IN_FLIGHT;
     out->max_tries = options->max_tries ? options->max_tries : MAX_TRIES;
-    return out->token && out->user_agent && out->ca_file;
+    return out->token && out->user_agent && out->ca_file && out->ca_folder;
 }
 
 static ms_status set_up(ms_http *http, const ms_http_options *options, ms_err *err) {
@@ -221,6 +224,12 @@ static ms_status set_up(ms_http *http, const ms_http_options *options, ms_err *e
     const char *why;
     pthread_once(&once, init_curl);
     if (!copy_settings(&http->settings, options)) return ms_err_memory(err, "a client");
+    const char *const trust[] = {http->settings.ca_file, http->settings.ca_folder};
+    for (int i = 0; i < 2; i++)
+        MS_FAIL_IF(*trust[i] && access(trust[i], R_OK) != 0, MS_ERR_USAGE, err,
+                   "%s: the certificates that REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE or SSL_CERT_DIR name cannot be "
+                   "read: %s",
+                   ms_str_shown(ms_str_of(trust[i])).text, strerror(errno));
     char *const endpoint = ms_mem_copy_text(options->endpoint.text, options->endpoint.size);
     if (!endpoint) return ms_err_memory(err, "a client");
     const bool good = ms_http_origin(http->settings.origin, endpoint, &why);
@@ -276,6 +285,7 @@ void ms_http_destroy(ms_http *http) {
     if (http->multi) curl_multi_cleanup(http->multi);
     pthread_mutex_destroy(&http->lock);
     ms_mem_free(http->settings.token), ms_mem_free(http->settings.user_agent), ms_mem_free(http->settings.ca_file);
+    ms_mem_free(http->settings.ca_folder);
     ms_mem_free(http);
 }
 

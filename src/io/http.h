@@ -14,6 +14,8 @@
  *   tried again    408, 429, 500, 502, 503, 504 and failures of the connection, after 1, 2, 4, 8 s (with jitter) or what
  *                  Retry-After says; an attempt that brought bytes does not count; a range goes on at the byte received
  *   redirects      by hand, at most 8; https, and http on the loopback interface only; never from https to http
+ *   certificates   always verified: no option, no variable switches that off
+ *   compression    of whole bodies (listings, texts) as libcurl decodes it; never of ranges
  *   token          only to the origin (scheme, host, port) of the endpoint: never follows a redirect to another
  *   signed places  401, 403, 404, 410 from another origin: back to the first address for a new signature, at most 3 times
  *   ranges         206 with the Content-Range that was asked for; a 200 (the server ignores ranges) is an error, unless what is
@@ -38,8 +40,9 @@ typedef struct ms_http_options { /* texts are copied */
     ms_str token;                /* "" for none */
     ms_str user_agent;
     ms_str ca_file;    /* certificates to trust instead of the system's; "" for none */
+    ms_str ca_folder;  /* a folder of such, by their hashes (c_rehash); "" for none */
     int timeout_s;     /* without a byte; 0: 10 */
-    int max_in_flight; /* 0: 12 */
+    int max_in_flight; /* 0: 16 */
     int max_tries;     /* without progress; 0: 5 */
 } ms_http_options;
 
@@ -49,6 +52,7 @@ typedef struct ms_http_answer {
     int code;           /* of the last answer; 0: there was none */
     ms_buf body;        /* of what is no range */
     uint64_t n_total;   /* bytes of the whole thing, by Content-Range; UINT64_MAX when unknown */
+    bool is_of_hub;     /* the endpoint's last answer had X-Error-Code: it understood what was asked */
     char commit[64];    /* X-Repo-Commit of the endpoint's answer; "" when it has none */
     char etag[160];     /* X-Linked-Etag, else ETag, of the endpoint's answer; without W/ and quotes */
     char far_etag[160]; /* ETag of another origin that sent the bytes; "" when the endpoint did */

@@ -36,6 +36,49 @@ TEST(http_head_rate_limits_win_over_retry_after) {
     ms_http_head_free(&head);
 }
 
+TEST(http_head_counts_dates_from_the_servers_own_clock) {
+    ms_http_head head = {0};
+    take(&head, (const char *const[]){"Retry-After: Wed, 21 Oct 2026 07:28:00 GMT\r\n",
+                                      "Date: Wed, 21 Oct 2026 07:27:30 GMT\r\n", NULL});
+    CHECK_EQ_I64(head.wait_ms, 30000);
+    CHECK_EQ_I64(head.date, 1792567650);
+    take(&head, (const char *const[]){"Date: Thu, 29 Feb 2024 23:59:59 GMT\r\n",
+                                      "Retry-After: Fri, 01 Mar 2024 00:00:00 GMT\r\n", NULL});
+    CHECK_EQ_I64(head.wait_ms, 1000);
+    take(&head, (const char *const[]){"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n",
+                                      "Retry-After: Fri, 31 Foo 2024 00:00:00 GMT\r\n", NULL});
+    CHECK_EQ_I64(head.date, 0);
+    CHECK_EQ_I64(head.wait_ms, -1);
+    ms_http_head_free(&head);
+}
+
+TEST(http_head_finds_the_next_page_among_links) {
+    static const char *const with[] = {
+        "Link: <https://a/2?x=1,2>; rel=\"next\"\r\n", "Link: <https://a/2?x=1,2>;rel=next\r\n",
+        "Link: <https://a/0>; rel=\"first\",<https://a/2?x=1,2>; title=\"a, b\"; rel=\"next\"\r\n"};
+    static const char *const without[] = {"Link: <https://a/2>; rel=\"prev\"\r\n", "Link: https://a/2; rel=\"next\"\r\n",
+                                          "Link: <https://a/2; rel=\"next\"\r\n", "Link: \r\n"};
+    ms_http_head head = {0};
+    for (size_t i = 0; i < sizeof with / sizeof *with; i++) {
+        take(&head, (const char *const[]){with[i], NULL});
+        CHECK_EQ_STR(ms_buf_str(&head.next), "https://a/2?x=1,2");
+    }
+    for (size_t i = 0; i < sizeof without / sizeof *without; i++) {
+        take(&head, (const char *const[]){without[i], NULL});
+        CHECK_EQ_I64(head.next.size, 0);
+    }
+    ms_http_head_free(&head);
+}
+
+TEST(http_head_sees_compression) {
+    ms_http_head head = {0};
+    take(&head, (const char *const[]){"Content-Encoding: gzip\r\n", NULL});
+    CHECK(head.is_encoded);
+    take(&head, (const char *const[]){"Content-Encoding: identity\r\n", NULL});
+    CHECK(!head.is_encoded);
+    ms_http_head_free(&head);
+}
+
 TEST(http_head_forgets_the_answer_before) {
     ms_http_head head = {0};
     take(&head, (const char *const[]){"HTTP/1.1 100 Continue\r\n", "Location: https://x\r\n", "ETag: \"a\"\r\n",
@@ -48,11 +91,11 @@ TEST(http_head_forgets_the_answer_before) {
 
 /* Whatever a server sends, nothing is read or written beyond its place (the sanitizers look), and a range is one or none. */
 PROPERTY(http_head_survives_anything, 300) {
-    static const char *const names[] = {"Content-Range", "Link",     "ETag",       "X-Error-Message",
-                                        "ratelimit",     "Location", "Retry-After"};
+    static const char *const names[] = {"Content-Range", "Link",     "ETag",        "X-Error-Message",
+                                        "ratelimit",     "Location", "Retry-After", "Date"};
     static const char alphabet[] = "bytes <>;,\"-/*=0123456789rtel\xff\x00nx:W";
     char line[600];
-    size_t n = (size_t)snprintf(line, sizeof line, "%s:", names[gen_below(g, 7)]);
+    size_t n = (size_t)snprintf(line, sizeof line, "%s:", names[gen_below(g, 8)]);
     if (gen_below(g, 2)) n += (size_t)snprintf(line + n, sizeof line - n, " bytes ");
     for (const size_t end = n + gen_below(g, 500); n < end; n++) line[n] = alphabet[gen_below(g, sizeof alphabet - 1)];
     ms_http_head head = {0};

@@ -156,6 +156,10 @@ static bool check_body(ms_http_job *job, long code) {
     const ms_http_head *const head = &job->head;
     if (!same_version(job)) return false;
     if (!job->into) return true;
+    if (head->is_encoded) {
+        refuse(job, MS_ERR_NETWORK, "the server compresses what was asked for as it is; a proxy or mirror may be the cause");
+        return false;
+    }
     if (code == 200) return take_whole_for_range(job);
     const uint64_t first = job->begin + job->got, last = job->begin + job->n - 1;
     if (code != 206 || !head->has_range || head->first != first || head->last < first || head->last > last) {
@@ -207,7 +211,7 @@ static bool add_line(ms_http_job *job, const char *line) {
 static bool set_headers(ms_http_job *job) {
     curl_slist_free_all(job->lines);
     job->lines = NULL;
-    bool good = add_line(job, "Accept-Encoding: identity") && add_line(job, "Accept: */*");
+    bool good = (!job->into || add_line(job, "Accept-Encoding: identity")) && add_line(job, "Accept: */*");
     if (job->is_home && *job->settings->token) {
         ms_buf line = {0};
         ms_buf_printf(&line, "Authorization: Bearer %s", job->settings->token);
@@ -239,6 +243,9 @@ static void set_options(ms_http_job *job, bool loopback) {
     curl_easy_setopt(easy, CURLOPT_PRIVATE, job);
     if (loopback) curl_easy_setopt(easy, CURLOPT_PROXY, "");
     if (*s->ca_file) curl_easy_setopt(easy, CURLOPT_CAINFO, s->ca_file);
+    if (*s->ca_folder) curl_easy_setopt(easy, CURLOPT_CAPATH, s->ca_folder);
+    if (*s->ca_file) curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, s->ca_file);
+    if (!job->into) curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, ""); /* all that this libcurl decodes */
     if (job->into) {
         char range[64];
         const unsigned long long first = job->begin + job->got, last = job->begin + job->n - 1;
@@ -326,6 +333,21 @@ static ms_http_verdict follow(ms_http_job *job) {
     return moved ? MS_HTTP_AGAIN : fail(job, MS_ERR_MEMORY, "memory is short");
 }
 
+/* The repository's page, to be opened in a browser: ENDPOINT[/api/models]/OWNER/NAME, without what follows it in job->url. */
+static ms_shown page_of(const ms_http_job *job) {
+    static const char *const ends[] = {"/resolve/", "/revision/", "/tree/"};
+    char page[256];
+    const char *const api = strstr(job->url, "/api/"), *rest = api ? api + 5 : job->url;
+    if (api && strncmp(rest, "models/", 7) == 0) rest += 7;
+    size_t n = strlen(rest);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        const char *const end = strstr(rest, ends[i]);
+        if (end && (size_t)(end - rest) < n) n = (size_t)(end - rest);
+    }
+    snprintf(page, sizeof page, "%.*s%.*s", api ? (int)(api - job->url + 1) : 0, job->url, (int)n, rest);
+    return ms_str_shown(ms_str_of(page));
+}
+
 /* 401, 403 and 404 of the endpoint itself, with what to do. */
 static ms_http_verdict denied(ms_http_job *job, long code) {
     const ms_http_head *const head = &job->head;
@@ -333,7 +355,7 @@ static ms_http_verdict denied(ms_http_job *job, long code) {
     const ms_shown message = ms_str_shown(ms_str_of(head->error_message));
     char text[768];
     if (strcmp(head->error_code, "GatedRepo") == 0) {
-        snprintf(text, sizeof text, "the repository is gated: open its page on the Hub, accept the conditions%s",
+        snprintf(text, sizeof text, "the repository is gated: open %s, accept the conditions%s", page_of(job).text,
                  has_token ? " with the account that the token belongs to" : ", then set HF_TOKEN to a token of that account");
         return fail(job, MS_ERR_NETWORK, text);
     }
@@ -364,6 +386,7 @@ static bool passes_by_waiting(long code) {
 
 static ms_http_verdict judge_failure(ms_http_job *job, long code, int64_t now) {
     char text[512];
+    job->answer.is_of_hub = job->is_home && *job->head.error_code;
     const bool maybe_expired = code == 401 || code == 403 || code == 404 || code == 410;
     if (!job->is_home && maybe_expired && job->n_renewals++ < MAX_RENEWALS) {
         job->n_hops = 0;
@@ -372,6 +395,8 @@ static ms_http_verdict judge_failure(ms_http_job *job, long code, int64_t now) {
     snprintf(text, sizeof text, "the server answers %ld%s%s", code, *job->head.error_message ? ": " : "",
              ms_str_shown(ms_str_of(job->head.error_message)).text);
     if (passes_by_waiting(code)) return later(job, now, text);
+    if (code == 416 && job->into)
+        return fail(job, MS_ERR_NETWORK, "is shorter now than it was listed (416); versions are not mixed, start again");
     if (job->is_home && (code == 401 || code == 403 || code == 404)) return denied(job, code);
     return fail(job, MS_ERR_NETWORK, text);
 }
@@ -398,6 +423,16 @@ static ms_http_verdict judge_success(ms_http_job *job, CURLcode code, long http_
     return MS_HTTP_DONE;
 }
 
+static ms_http_verdict distrust(ms_http_job *job, const char *why) {
+    char text[CURL_ERROR_SIZE + 256];
+    snprintf(text, sizeof text,
+             "the server's certificate is not trusted (%s); where a proxy or a mirror has an authority of its own, set "
+             "SSL_CERT_FILE "
+             "to the file of its certificate",
+             why);
+    return fail(job, MS_ERR_NETWORK, text);
+}
+
 ms_http_verdict ms_http_job_end(ms_http_job *job, CURLcode code, int64_t now) {
     long http_code = 0;
     char text[CURL_ERROR_SIZE + 64];
@@ -411,9 +446,9 @@ ms_http_verdict ms_http_job_end(ms_http_job *job, CURLcode code, int64_t now) {
              code == CURLE_OK   ? "no answer that makes sense"
              : *job->curl_error ? job->curl_error
                                 : curl_easy_strerror(code));
-    if (code == CURLE_COULDNT_RESOLVE_HOST && job->max_tries > 2) job->max_tries = 2; /* no network: waiting will not help */
-    if (code == CURLE_OK || code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
-        return fail(job, MS_ERR_NETWORK, text);
-    return later(job, now, text);
+    const bool nobody = code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT || code == CURLE_SSL_CONNECT_ERROR;
+    if (nobody && atomic_load(job->n_moved) == 0 && job->max_tries > 2) job->max_tries = 2; /* waiting will hardly help */
+    if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE) return distrust(job, text);
+    return code == CURLE_OK ? fail(job, MS_ERR_NETWORK, text) : later(job, now, text);
 }
 #endif

@@ -13,7 +13,7 @@
 enum { MS_ORIGIN_BYTES = 512 };
 
 typedef struct ms_http_settings { /* of a client; constant once it runs */
-    char *token, *user_agent, *ca_file;
+    char *token, *user_agent, *ca_file, *ca_folder;
     char origin[MS_ORIGIN_BYTES]; /* of the endpoint */
     int timeout_s, max_in_flight, max_tries;
 } ms_http_settings;

@@ -7,7 +7,7 @@
 #include "local_models.h"
 #include "source_http.h"
 
-enum { REMEMBERED_MOST = 32 << 20 }; /* bytes of one file */
+enum { KEPT_MOST = 32 << 20 }; /* bytes of one text */
 
 static ms_hub process_hub = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -29,6 +29,7 @@ ms_status ms_hub_http(ms_http **out, ms_hub *hub, ms_err *err) {
                                      .token = hub->env.token,
                                      .user_agent = hub->env.user_agent,
                                      .ca_file = hub->env.ca_file,
+                                     .ca_folder = hub->env.ca_folder,
                                      .timeout_s = hub->env.timeout_s};
     if (!hub->http) MS_TRY(ms_http_create(&hub->http, &options, err));
     *out = hub->http;
@@ -158,18 +159,65 @@ ms_status ms_hub_list(ms_files_list *out, const char *path, ms_err *err) {
 
 /* ---- bytes ---- */
 
+/* The client, and the file's address. */
+static ms_status reach(ms_http **http, ms_str *url, place *p, const ms_hub_file *file, ms_err *err) {
+    *url = ms_hub_repo_url(&p->arena, p->hub, p->repo, file->path);
+    if (!url->text) return ms_err_memory(err, "an address");
+    pthread_mutex_lock(&p->hub->lock);
+    const ms_status status = ms_hub_http(http, p->hub, err);
+    pthread_mutex_unlock(&p->hub->lock);
+    return status;
+}
+
+/*
+ * All of a text that is not in the cache, in one request, which a server may compress. It is kept: indexes are read more than
+ * once. Borrowed for the life of the process.
+ */
+static ms_status text_of(ms_str *out, place *p, const ms_hub_file *file, ms_err *err) {
+    ms_http *http;
+    ms_str url;
+    ms_http_answer answer = {0};
+    ms_hub_file *const kept = (ms_hub_file *)(uintptr_t)file;
+    pthread_mutex_lock(&p->hub->lock);
+    *out = ms_buf_str(&kept->text);
+    pthread_mutex_unlock(&p->hub->lock);
+    if (out->size == file->n_bytes) return MS_OK;
+    MS_TRY(reach(&http, &url, p, file, err));
+    const ms_http_request request = {.url = url.text,
+                                     .max_body = (size_t)file->n_bytes,
+                                     .commit = p->repo->commit.text,
+                                     .etag = file->etag.size ? file->etag.text : NULL,
+                                     .urgent = true};
+    ms_status status = ms_http_get(http, &request, &answer, err);
+    if (status == MS_OK && answer.body.size != file->n_bytes)
+        status =
+            ms_err_set(err, MS_ERR_NETWORK, "%s: has %zu bytes now, was listed with %llu; versions are not mixed, start again",
+                       url.text, answer.body.size, (unsigned long long)file->n_bytes);
+    if (status == MS_OK) {
+        pthread_mutex_lock(&p->hub->lock);
+        const ms_buf body = answer.body;
+        if (kept->text.size == 0) answer.body = kept->text, kept->text = body; /* else another thread was faster */
+        *out = ms_buf_str(&kept->text);
+        pthread_mutex_unlock(&p->hub->lock);
+    }
+    ms_http_answer_free(&answer);
+    return status;
+}
+
 static ms_status open_file(ms_source **out, place *p, const char *path, ms_err *err) {
     const ms_hub_file *const file = ms_hub_repo_find(p->repo, p->address.path);
     ms_http *http = NULL;
+    ms_str url;
     if (!file) return no_such_file(path, p, err);
     if (file->local.size) return ms_source_open_file(out, file->local.text, err);
     const ms_str name = ms_hub_repo_path(&p->arena, p->repo, file->path);
-    const ms_str url = ms_hub_repo_url(&p->arena, p->hub, p->repo, file->path);
-    if (!name.text || !url.text) return ms_err_memory(err, "an address");
-    pthread_mutex_lock(&p->hub->lock);
-    const ms_status status = ms_hub_http(&http, p->hub, err);
-    pthread_mutex_unlock(&p->hub->lock);
-    MS_TRY(status);
+    if (!name.text) return ms_err_memory(err, "an address");
+    if (file->n_bytes <= KEPT_MOST && ms_str_ends_with(file->path, MS_STR(".json"))) {
+        ms_str text;
+        MS_TRY(text_of(&text, p, file, err));
+        return ms_source_over_memory(out, text.text, text.size, name.text, err);
+    }
+    MS_TRY(reach(&http, &url, p, file, err));
     return ms_source_open_http(out, http, file->n_bytes,
                                &(ms_source_place){.name = name.text,
                                                   .url = url.text,
@@ -186,53 +234,34 @@ ms_status ms_hub_open_source(ms_source **out, const char *path, ms_err *err) {
     return status;
 }
 
-static ms_status read_all(ms_buf *out, place *p, const char *path, uint64_t max, ms_err *err) {
+static ms_status read_source(ms_buf *out, place *p, const char *path, ms_err *err) {
     ms_source *source = NULL;
     ms_scratch scratch = {0};
     const void *bytes = NULL;
     MS_TRY(open_file(&source, p, path, err));
-    ms_status status = MS_OK;
-    if (source->size > max)
-        status = ms_err_set(err, MS_ERR_UNSUPPORTED, "%s: has %llu bytes, at most %llu are read",
-                            ms_str_shown(ms_str_of(path)).text, (unsigned long long)source->size, (unsigned long long)max);
-    if (status == MS_OK) status = ms_source_view(source, 0, (size_t)source->size, &scratch, &bytes, err);
-    if (status == MS_OK) {
-        ms_buf_put(out, bytes, (size_t)source->size);
-        if (out->failed) status = ms_err_memory(err, "a file");
-    }
+    const ms_status status = ms_source_view(source, 0, (size_t)source->size, &scratch, &bytes, err);
+    if (status == MS_OK) ms_buf_put(out, bytes, (size_t)source->size);
     ms_scratch_free(&scratch);
     ms_source_close(source);
     return status;
 }
 
-/* What was read before, or false. */
-static bool remembered(ms_buf *out, const place *p, uint64_t max) {
+static ms_status read_all(ms_buf *out, place *p, const char *path, uint64_t max, ms_err *err) {
     const ms_hub_file *const file = ms_hub_repo_find(p->repo, p->address.path);
-    if (!file) return false;
-    pthread_mutex_lock(&p->hub->lock);
-    const bool found = file->text.size > 0 && file->text.size <= max;
-    if (found) ms_buf_put_str(out, ms_buf_str(&file->text));
-    pthread_mutex_unlock(&p->hub->lock);
-    return found && !out->failed;
-}
-
-static void remember(place *p, ms_str text) {
-    ms_hub_file *const file = (ms_hub_file *)(uintptr_t)ms_hub_repo_find(p->repo, p->address.path);
-    if (!file || file->local.size || text.size > REMEMBERED_MOST) return;
-    pthread_mutex_lock(&p->hub->lock);
-    if (file->text.size == 0) ms_buf_put_str(&file->text, text);
-    if (file->text.failed) ms_buf_free(&file->text);
-    pthread_mutex_unlock(&p->hub->lock);
+    ms_str text = MS_STR("");
+    if (!file) return no_such_file(path, p, err);
+    MS_FAIL_IF(file->n_bytes > max, MS_ERR_UNSUPPORTED, err, "%s: has %llu bytes, at most %llu are read",
+               ms_str_shown(ms_str_of(path)).text, (unsigned long long)file->n_bytes, (unsigned long long)max);
+    const bool is_far = file->local.size == 0 && file->n_bytes <= KEPT_MOST;
+    MS_TRY(is_far ? text_of(&text, p, file, err) : read_source(out, p, path, err));
+    ms_buf_put_str(out, text);
+    return out->failed ? ms_err_memory(err, "a file") : MS_OK;
 }
 
 ms_status ms_hub_read(ms_buf *out, const char *path, uint64_t max, ms_err *err) {
     place p;
-    const size_t n_before = out->size;
     ms_status status = find_place(&p, path, err);
-    if (status == MS_OK && !remembered(out, &p, max)) {
-        status = read_all(out, &p, path, max, err);
-        if (status == MS_OK) remember(&p, ms_str_sub(ms_buf_str(out), n_before, out->size));
-    }
+    if (status == MS_OK) status = read_all(out, &p, path, max, err);
     ms_arena_free(&p.arena);
     return status;
 }
@@ -263,11 +292,6 @@ static ms_status pin(ms_str *out, ms_arena *arena, const char *text, ms_err *err
     return status;
 }
 
-static bool is_web_address(ms_str text, const ms_hub *hub) {
-    const ms_str endpoint = hub->env.endpoint;
-    return ms_str_starts_with(text, endpoint) && text.size > endpoint.size && text.text[endpoint.size] == '/';
-}
-
 ms_status ms_hub_resolve(ms_str *out, ms_arena *arena, const char *text, ms_err *err) {
     const ms_str typed = ms_str_of(text);
     ms_hub *hub;
@@ -277,7 +301,7 @@ ms_status ms_hub_resolve(ms_str *out, ms_arena *arena, const char *text, ms_err 
     MS_TRY(ms_local_models_find(out, arena, typed, &hub->env, get_variable, err));
     if (out->text != typed.text) return MS_OK;
     if (!ms_hub_is(text) && ms_files_exists(text)) return MS_OK;
-    if (ms_hub_is(text) || is_web_address(typed, hub)) return pin(out, arena, text, err);
+    if (ms_hub_is(text) || ms_hub_address_is_web(typed, hub->env.endpoint)) return pin(out, arena, text, err);
     if (!ms_hub_address_is_bare(typed)) return MS_OK;
     const ms_status status = pin(out, arena, text, err);
     if (status == MS_OK) return MS_OK;

@@ -4,7 +4,7 @@ enum { MAX_PART = 96, MAX_REVISION = 256, MAX_PATH = 4096 };
 
 static const struct {
     const char *prefix, *plural;
-} kinds[] = {{"", "models"}, {"datasets/", "datasets"}, {"spaces/", "spaces"}};
+} kinds[] = {{"", "models"}, {"datasets/", "datasets"}, {"spaces/", "spaces"}, {"kernels/", "kernels"}};
 
 const char *ms_hub_kind_prefix(ms_hub_kind kind) { return kinds[kind].prefix; }
 const char *ms_hub_kind_plural(ms_hub_kind kind) { return kinds[kind].plural; }
@@ -101,7 +101,7 @@ static ms_status refuse(ms_err *err, ms_str text, const char *what, ms_str part,
 }
 
 static void take_kind(ms_hub_address *out, ms_str *rest) {
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < MS_HUB_N_KINDS; k++) {
         const ms_str plural = ms_str_of(kinds[k].plural);
         if (!ms_str_starts_with(*rest, plural) || rest->size == plural.size || rest->text[plural.size] != '/') continue;
         out->kind = (ms_hub_kind)k;
@@ -134,7 +134,6 @@ static ms_status take_revision(ms_hub_address *out, ms_arena *arena, ms_str whol
 }
 
 static ms_status take_path(ms_hub_address *out, ms_arena *arena, ms_str whole, ms_str path, ms_err *err) {
-    if (path.text && path.size > 0 && path.text[path.size - 1] == '/') path.size--;
     if (!path.text || path.size == 0) return MS_OK;
     if (!ms_hub_path_is_inside(path)) return refuse(err, whole, "path", path, "no part may be empty, '.' or '..'");
     out->path = ms_arena_copy(arena, path);
@@ -150,8 +149,9 @@ static ms_status take_repo(ms_hub_address *out, ms_arena *arena, ms_str whole, m
     out->repo = ms_arena_copy(arena, name);
     if (!out->repo.text) return ms_err_memory(err, "an address");
     const ms_str owner = ms_str_cut(&name, '/');
-    if (!name.text) return refuse(err, whole, "name", owner, "an owner and a name are wanted, with a '/' between them");
-    if (fault_of_part(owner)) return refuse(err, whole, "owner", owner, fault_of_part(owner));
+    const bool is_old = !name.text; /* one part, as the first models were called */
+    if (is_old) name = owner;
+    else if (fault_of_part(owner)) return refuse(err, whole, "owner", owner, fault_of_part(owner));
     if (fault_of_part(name)) return refuse(err, whole, "name", name, fault_of_part(name));
     *separator = at < text.size ? text.text[at] : 0;
     *rest = at < text.size ? ms_str_sub(text, at + 1, text.size) : MS_STR_NONE;
@@ -161,8 +161,6 @@ static ms_status take_repo(ms_hub_address *out, ms_arena *arena, ms_str whole, m
 /* What a browser shows: .../blob/REVISION/PATH. Parts are percent-encoded there. */
 static ms_status take_web(ms_hub_address *out, ms_arena *arena, ms_str whole, ms_str rest, ms_err *err) {
     static const char *const views[] = {"blob", "resolve", "raw", "tree", "blame"};
-    const size_t end = strcspn(rest.text, "?#");
-    if (end < rest.size) rest.size = end;
     const ms_str view = ms_str_cut(&rest, '/');
     bool known = false;
     for (size_t i = 0; i < sizeof views / sizeof *views; i++) known |= ms_str_is(view, views[i]);
@@ -175,17 +173,42 @@ static ms_status take_web(ms_hub_address *out, ms_arena *arena, ms_str whole, ms
     return take_path(out, arena, whole, path, err);
 }
 
+/* What follows the scheme and host, without a query; text NULL: no page of the Hub. */
+static ms_str after_web(ms_str text, ms_str endpoint) {
+    const ms_str roots[] = {endpoint, MS_STR(MS_HUB_HOME), MS_STR("https://hf.co"), MS_STR("http://huggingface.co"),
+                            MS_STR("https://www.huggingface.co")};
+    for (size_t i = 0; i < sizeof roots / sizeof *roots; i++)
+        if (roots[i].size && ms_str_starts_with(text, roots[i]) && text.size > roots[i].size &&
+            text.text[roots[i].size] == '/') {
+            size_t end = roots[i].size + 1;
+            while (end < text.size && text.text[end] != '?' && text.text[end] != '#') end++;
+            return ms_str_sub(text, roots[i].size + 1, end);
+        }
+    return MS_STR_NONE;
+}
+
+bool ms_hub_address_is_web(ms_str text, ms_str endpoint) { return after_web(text, endpoint).text != NULL; }
+
+/* Without empty parts: no slash at the begin or the end, none doubled. In place. */
+static ms_str without_empty_parts(char *text, size_t n) {
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (text[i] != '/' || (kept > 0 && text[kept - 1] != '/')) text[kept++] = text[i];
+    if (kept > 0 && text[kept - 1] == '/') kept--;
+    text[kept] = 0;
+    return (ms_str){text, kept};
+}
+
 ms_status ms_hub_address_parse(ms_hub_address *out, ms_arena *arena, ms_str text, ms_str endpoint, ms_err *err) {
     *out = (ms_hub_address){.revision = MS_STR("main"), .path = MS_STR("")};
-    const ms_str whole = ms_arena_copy(arena, text); /* terminated */
-    if (!whole.text) return ms_err_memory(err, "an address");
-    ms_str rest = whole;
+    const ms_str whole = ms_arena_copy(arena, text); /* terminated, for messages */
+    const ms_str of_web = after_web(text, endpoint);
+    const bool web = of_web.text != NULL;
+    const ms_str named = web ? of_web : ms_hub_address_is(text) ? ms_str_sub(text, 3, text.size) : text;
+    const ms_str copied = ms_arena_copy(arena, named);
+    if (!whole.text || !copied.text) return ms_err_memory(err, "an address");
+    ms_str rest = without_empty_parts((char *)(uintptr_t)copied.text, copied.size);
     char separator = 0;
-    const bool web =
-        endpoint.size > 0 && ms_str_starts_with(rest, endpoint) && rest.size > endpoint.size && rest.text[endpoint.size] == '/';
-    if (web) rest = ms_str_sub(rest, endpoint.size + 1, rest.size);
-    else if (ms_hub_address_is(rest)) rest = ms_str_sub(rest, 3, rest.size);
-    if (!web && ms_str_starts_with(rest, MS_STR("//"))) rest = ms_str_sub(rest, 2, rest.size);
     MS_FAIL_IF(rest.size == 0, MS_ERR_USAGE, err, "'%s' names no model; an address reads hf://owner/name[@revision][/path]",
                ms_str_shown(whole).text);
     MS_FAIL_IF(ms_str_starts_with(rest, MS_STR("buckets/")), MS_ERR_UNSUPPORTED, err,

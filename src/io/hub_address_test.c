@@ -5,7 +5,7 @@
 #define ENDPOINT MS_STR("https://huggingface.co")
 
 static ms_status parse(ms_hub_address *out, ms_arena *arena, const char *text) {
-    return ms_hub_address_parse(out, arena, ms_str_of(text), ENDPOINT, NULL);
+    return ms_hub_address_parse(out, arena, ms_str_of(text), MS_STR("https://mirror.example/hub"), NULL);
 }
 
 TEST(hub_address_takes_every_form_of_one_name) {
@@ -24,6 +24,16 @@ TEST(hub_address_takes_every_form_of_one_name) {
         {"hf://a/b@feature%2Fx/m.gguf", "a/b", "feature/x", "m.gguf", MS_HUB_MODEL},
         {"hf://a/b@refs%2Fpr%2F12", "a/b", "refs/pr/12", "", MS_HUB_MODEL},
         {"hf://a/b/file@2.gguf", "a/b", "main", "file@2.gguf", MS_HUB_MODEL},
+        {"hf://a//b", "a/b", "main", "", MS_HUB_MODEL},
+        {"hf:///a/b//x//y/", "a/b", "main", "x/y", MS_HUB_MODEL},
+        {"hf://kernels/a/b", "a/b", "main", "", MS_HUB_KERNEL},
+        {"hf://gpt2", "gpt2", "main", "", MS_HUB_MODEL},
+        {"hf://gpt2@dev/model.safetensors", "gpt2", "dev", "model.safetensors", MS_HUB_MODEL},
+        {"hf://datasets/squad", "squad", "main", "", MS_HUB_DATASET},
+        {"https://hf.co/a/b/resolve/main/x.safetensors", "a/b", "main", "x.safetensors", MS_HUB_MODEL},
+        {"https://huggingface.co/a/b?library=transformers", "a/b", "main", "", MS_HUB_MODEL},
+        {"https://huggingface.co/a/b#files", "a/b", "main", "", MS_HUB_MODEL},
+        {"https://mirror.example/hub/a/b/raw/v1/x.json", "a/b", "v1", "x.json", MS_HUB_MODEL},
         {"https://huggingface.co/a/b", "a/b", "main", "", MS_HUB_MODEL},
         {"https://huggingface.co/a/b/tree/dev", "a/b", "dev", "", MS_HUB_MODEL},
         {"https://huggingface.co/datasets/a/b/blob/main/x%20y.npz?download=true", "a/b", "main", "x y.npz", MS_HUB_DATASET},
@@ -47,11 +57,8 @@ TEST(hub_address_refuses_what_the_hub_has_no_name_for) {
     static const char *const cases[] = {
         "hf://",
         "hf:",
-        "hf://gpt2",
         "hf://a/b@",
         "hf://a/b@/x",
-        "hf://a//b",
-        "hf://a/b//x",
         "hf://a/b/../x",
         "hf://a/b/./x",
         "hf://-a/b",
@@ -68,8 +75,10 @@ TEST(hub_address_refuses_what_the_hub_has_no_name_for) {
         "hf://buckets/a/b",
         "hf://a/b/x\\..\\y",
         "hf://\xff/b",
-        "hf:///a/b",
         "https://huggingface.co/a/b/settings",
+        "https://huggingface.co/",
+        "hf:////",
+        "hf://gpt2@",
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ms_arena arena = {0};
@@ -77,6 +86,14 @@ TEST(hub_address_refuses_what_the_hub_has_no_name_for) {
         CHECK(parse(&a, &arena, cases[i]) != MS_OK);
         ms_arena_free(&arena);
     }
+}
+
+TEST(hub_address_knows_pages_of_the_hub) {
+    CHECK(ms_hub_address_is_web(MS_STR("https://huggingface.co/a/b"), ENDPOINT));
+    CHECK(ms_hub_address_is_web(MS_STR("https://huggingface.co/a/b"), MS_STR("https://mirror.example")));
+    CHECK(!ms_hub_address_is_web(MS_STR("https://huggingface.com/a/b"), ENDPOINT));
+    CHECK(!ms_hub_address_is_web(MS_STR("https://huggingface.co.example/a/b"), ENDPOINT));
+    CHECK(!ms_hub_address_is_web(MS_STR("a/b"), ENDPOINT));
 }
 
 TEST(hub_address_bare_names_are_told_from_paths) {

@@ -78,6 +78,7 @@ static ms_status read_token_file(ms_hub_env *out, ms_arena *arena, ms_str path, 
         return MS_OK;
     }
     out->token = ms_arena_copy(arena, trimmed(ms_buf_str(&text)));
+    if (out->token.size) out->token_from = path;
     ms_buf_free(&text);
     if (!out->token.text) return ms_err_memory(err, "the token");
     return check_token(out->token, ms_str_shown(path).text, err);
@@ -90,6 +91,7 @@ static ms_status read_token(ms_hub_env *out, ms_arena *arena, ms_env_get *get, m
         const ms_str value = trimmed(ms_str_of(get(names[i])));
         if (value.size == 0) continue;
         out->token = ms_arena_copy(arena, value);
+        out->token_from = ms_str_of(names[i]);
         return out->token.text ? check_token(out->token, names[i], err) : ms_err_memory(err, "the token");
     }
     const char *const given = get("HF_TOKEN_PATH");
@@ -102,11 +104,11 @@ static ms_status read_token(ms_hub_env *out, ms_arena *arena, ms_env_get *get, m
 
 static ms_status read_endpoint(ms_hub_env *out, ms_arena *arena, ms_env_get *get, ms_err *err) {
     const char *const given = get("HF_ENDPOINT");
-    ms_str text = trimmed(ms_str_of(given && *given ? given : MS_HUB_ENDPOINT));
+    ms_str text = trimmed(ms_str_of(given && *given ? given : MS_HUB_HOME));
     while (text.size && text.text[text.size - 1] == '/') text.size--;
     const bool good = ms_str_starts_with(text, MS_STR("https://")) || ms_str_starts_with(text, MS_STR("http://"));
     MS_FAIL_IF(!good || ms_str_contains(text, MS_STR("@")) || ms_str_contains(text, MS_STR("?")), MS_ERR_USAGE, err,
-               "HF_ENDPOINT is '%s'; an address such as %s is wanted", ms_str_shown(text).text, MS_HUB_ENDPOINT);
+               "HF_ENDPOINT is '%s'; an address such as %s is wanted", ms_str_shown(text).text, MS_HUB_HOME);
     out->endpoint = ms_arena_copy(arena, text);
     return out->endpoint.text ? MS_OK : ms_err_memory(err, "the endpoint");
 }
@@ -127,6 +129,20 @@ static ms_status read_folders(ms_hub_env *out, ms_str *hf_home, ms_arena *arena,
     return out->cache.text ? MS_OK : ms_err_memory(err, "a path");
 }
 
+/* The variables that mean nothing but this come first: SSL_CERT_FILE is also set by tools that bring certificates along. */
+static ms_status read_trust(ms_hub_env *out, ms_arena *arena, ms_env_get *get, ms_err *err) {
+    const char *const file =
+        first_of(get, (const char *const[]){"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", NULL});
+    const char *const folder = get("SSL_CERT_DIR");
+    const ms_str given = ms_arena_copy(arena, ms_str_of(file ? file : "")),
+                 other = ms_arena_copy(arena, ms_str_of(folder ? folder : ""));
+    if (!given.text || !other.text) return ms_err_memory(err, "a path");
+    const bool is_folder = given.size && ms_files_is_folder(given.text);
+    out->ca_file = is_folder ? MS_STR("") : given;
+    out->ca_folder = is_folder ? given : other;
+    return MS_OK;
+}
+
 static int read_timeout(ms_env_get *get) {
     int64_t seconds;
     const char *const given = get("HF_HUB_DOWNLOAD_TIMEOUT");
@@ -135,13 +151,9 @@ static int read_timeout(ms_env_get *get) {
 
 ms_status ms_hub_env_read(ms_hub_env *out, ms_arena *arena, ms_env_get *get, ms_err *err) {
     ms_str hf_home = MS_STR("");
-    *out = (ms_hub_env){.token = MS_STR(""), .links = !is_true(get("HF_HUB_DISABLE_SYMLINKS"))};
-    out->offline = is_true(get("HF_HUB_OFFLINE")) || is_true(get("TRANSFORMERS_OFFLINE"));
+    *out = (ms_hub_env){.token = MS_STR(""), .token_from = MS_STR(""), .links = !is_true(get("HF_HUB_DISABLE_SYMLINKS"))};
+    out->offline = is_true(first_of(get, (const char *const[]){"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", NULL}));
     out->timeout_s = read_timeout(get);
-    const char *const trust =
-        first_of(get, (const char *const[]){"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", NULL});
-    out->ca_file = ms_arena_copy(arena, ms_str_of(trust ? trust : ""));
-    if (!out->ca_file.text) return ms_err_memory(err, "a path");
     const ms_str origin = trimmed(ms_str_of(get("HF_HUB_USER_AGENT_ORIGIN")));
     bool plain = origin.size > 0 && origin.size < 200;
     for (size_t i = 0; plain && i < origin.size; i++) plain = (unsigned char)origin.text[i] >= 0x20 && origin.text[i] < 0x7F;
@@ -149,6 +161,7 @@ ms_status ms_hub_env_read(ms_hub_env *out, ms_arena *arena, ms_env_get *get, ms_
                                       plain ? (int)origin.size : 0, plain ? origin.text : "");
     if (!out->user_agent.text) return ms_err_memory(err, "the user agent");
     MS_TRY(read_endpoint(out, arena, get, err));
+    MS_TRY(read_trust(out, arena, get, err));
     MS_TRY(read_folders(out, &hf_home, arena, get, err));
     return read_token(out, arena, get, hf_home, err);
 }

@@ -4,8 +4,8 @@
  *   endpoint  HF_ENDPOINT                                      https://huggingface.co
  *   cache     HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE              $HF_HOME/hub; HF_HOME: $XDG_CACHE_HOME or ~/.cache, /huggingface
  *   token     HF_TOKEN, HUGGING_FACE_HUB_TOKEN, the file HF_TOKEN_PATH ($HF_HOME/token); HF_HUB_DISABLE_IMPLICIT_TOKEN: none
- *   offline   HF_HUB_OFFLINE, TRANSFORMERS_OFFLINE
- *   trust     SSL_CERT_FILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE       the system's certificates
+ *   offline   HF_HUB_OFFLINE, where that is empty TRANSFORMERS_OFFLINE
+ *   trust     REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE (a file, or a folder), SSL_CERT_DIR: the system's certificates
  *   timeout   HF_HUB_DOWNLOAD_TIMEOUT                          10 seconds without a byte
  *
  * Paths expand ~ and $NAME. True is 1, on, yes or true. The token is never printed.
@@ -17,9 +17,8 @@
 
 #include "arena.h"
 #include "err.h"
+#include "hub_address.h"
 #include "str.h"
-
-#define MS_HUB_ENDPOINT "https://huggingface.co"
 
 typedef const char *ms_env_get(const char *name); /* getenv, or a test's own */
 
@@ -29,7 +28,8 @@ typedef struct ms_hub_env { /* texts are terminated and lie in the caller's aren
     ms_str cache;           /* "" when there is not even a home folder */
     ms_str home;            /* the user's; "" when unknown */
     ms_str user_agent;
-    ms_str ca_file; /* "" for the system's */
+    ms_str ca_file, ca_folder; /* "" for the system's */
+    ms_str token_from;         /* the variable or the file that the token is of; "" for none */
     bool offline;
     bool links; /* false: HF_HUB_DISABLE_SYMLINKS */
     int timeout_s;

@@ -3,9 +3,8 @@
 #include <stdlib.h>
 
 #include "hub_cache.h"
-#include "json.h"
 
-enum { MAX_PAGES = 2000, MAX_PAGE_BYTES = 64 << 20 };
+enum { MAX_PAGES = 2000, MAX_ANSWER_BYTES = 64 << 20, MAX_LIST_BYTES = 512 << 20 };
 
 const ms_hub_file *ms_hub_repo_find(const ms_hub_repo *repo, ms_str path) {
     size_t low = 0, high = repo->files.n;
@@ -28,8 +27,10 @@ ms_str ms_hub_repo_path(ms_arena *arena, const ms_hub_repo *repo, ms_str path) {
 
 ms_str ms_hub_repo_url(ms_arena *arena, const ms_hub *hub, const ms_hub_repo *repo, ms_str path) {
     ms_buf url = {0};
-    ms_buf_printf(&url, "%s/%s%s/resolve/%s/", hub->env.endpoint.text, ms_hub_kind_prefix(repo->address.kind),
-                  repo->address.repo.text, repo->commit.text);
+    ms_buf_printf(&url, "%s/%s%s/resolve/", hub->env.endpoint.text, ms_hub_kind_prefix(repo->address.kind),
+                  repo->address.repo.text);
+    ms_hub_escape(&url, repo->commit, false);
+    ms_buf_put_char(&url, '/');
     ms_hub_escape(&url, path, true);
     const ms_str out = url.failed ? MS_STR_NONE : ms_arena_copy(arena, ms_buf_str(&url));
     ms_buf_free(&url);
@@ -43,11 +44,11 @@ static ms_status within(const ms_hub_repo *repo, ms_status status, ms_err *err) 
 
 /* ---- asking the Hub ---- */
 
-/* ENDPOINT/api/models/OWNER/NAME/VERB/REVISION */
+/* ENDPOINT/api/models/OWNER/NAME[/VERB/REVISION] */
 static ms_status api_url(ms_buf *out, const ms_hub *hub, const ms_hub_repo *repo, const char *verb, ms_str revision,
                          const char *query, ms_err *err) {
     ms_buf_clear(out);
-    ms_buf_printf(out, "%s/api/%s/%s/%s/", hub->env.endpoint.text, ms_hub_kind_plural(repo->address.kind),
+    ms_buf_printf(out, "%s/api/%s/%s%s", hub->env.endpoint.text, ms_hub_kind_plural(repo->address.kind),
                   repo->address.repo.text, verb);
     ms_hub_escape(out, revision, false);
     ms_buf_put_text(out, query);
@@ -64,90 +65,84 @@ static int tries_for_first_request(ms_hub_repo *repo) {
     return n;
 }
 
-/* The commit that the revision stands for now. */
+/* GET of what lies at *url. The answer is to be freed in any case. */
+static ms_status ask(ms_http_answer *answer, const ms_buf *url, ms_hub_repo *repo, ms_http *http, ms_err *err) {
+    const ms_http_request request = {
+        .url = url->bytes, .max_body = MAX_ANSWER_BYTES, .urgent = true, .max_tries = tries_for_first_request(repo)};
+    return ms_http_get(http, &request, answer, err);
+}
+
+/* The commit by the answer of one address. *unknown: it was not understood, so another address may be. */
+static ms_status ask_commit_of(ms_hub_repo *repo, const ms_buf *url, ms_http *http, bool *unknown, ms_err *err) {
+    ms_http_answer answer = {0};
+    ms_status status = ask(&answer, url, repo, http, err);
+    *unknown = status == MS_ERR_NOT_FOUND && answer.code == 404 && !answer.is_of_hub;
+    if (status == MS_OK) {
+        status = ms_hub_listing_commit(&repo->commit, &repo->arena, ms_buf_str(&answer.body), err);
+        if (status != MS_OK) status = ms_err_within(err, status, "%s", url->bytes);
+    }
+    ms_http_answer_free(&answer);
+    return status;
+}
+
+/* The commit that the revision stands for now; it stays "" when a server knows nothing but trees and files. */
 static ms_status ask_commit(ms_hub_repo *repo, const ms_hub *hub, ms_http *http, ms_buf *url, ms_err *err) {
+    bool unknown = false;
+    repo->commit = MS_STR("");
     if (ms_hub_is_commit(repo->address.revision)) {
         repo->commit = repo->address.revision;
         return MS_OK;
     }
-    ms_arena arena = {0};
-    ms_http_answer answer = {0};
-    const ms_json_value *root = NULL;
-    MS_TRY(api_url(url, hub, repo, "revision", repo->address.revision, "", err));
-    const ms_http_request request = {
-        .url = url->bytes, .max_body = MAX_PAGE_BYTES, .urgent = true, .max_tries = tries_for_first_request(repo)};
-    ms_status status = ms_http_get(http, &request, &answer, err);
-    if (status == MS_OK) {
-        const ms_str body = ms_buf_str(&answer.body);
-        status = ms_json_parse(&root, body.text, body.size, &arena, err);
-        if (status == MS_ERR_DAMAGED)
-            status = ms_err_set(err, MS_ERR_NETWORK, "%s: the answer is no JSON; is this a Hub?", url->bytes);
+    MS_TRY(api_url(url, hub, repo, "/revision/", repo->address.revision, "", err));
+    ms_status status = ask_commit_of(repo, url, http, &unknown, err);
+    if (unknown && ms_str_is(repo->address.revision, "main")) {
+        MS_TRY(api_url(url, hub, repo, "", MS_STR(""), "", err));
+        status = ask_commit_of(repo, url, http, &unknown, err);
     }
-    if (status == MS_OK) {
-        const ms_str sha = ms_json_as_str(ms_json_get(root, "sha"), MS_STR(""));
-        if (!ms_hub_is_commit(sha))
-            status = ms_err_set(err, MS_ERR_NETWORK, "%s: the answer names no commit; is this a Hub?", url->bytes);
-        else repo->commit = ms_arena_copy(&repo->arena, sha);
-        if (status == MS_OK && !repo->commit.text) status = ms_err_memory(err, "a commit");
-    }
-    ms_http_answer_free(&answer);
-    ms_arena_free(&arena);
-    return status;
+    return unknown ? MS_OK : status;
 }
 
-/* One entry of the listing; folders and names that lead out of the repository are passed over. */
-static ms_status take_entry(ms_hub_repo *repo, const ms_json_value *entry, ms_err *err) {
-    const ms_str path = ms_json_as_str(ms_json_get(entry, "path"), MS_STR(""));
-    const ms_json_value *const lfs = ms_json_get(entry, "lfs");
-    const int64_t size = ms_json_as_i64(ms_json_get(lfs, "size"), ms_json_as_i64(ms_json_get(entry, "size"), -1));
-    ms_str etag = ms_json_as_str(ms_json_get(lfs, "oid"), ms_json_as_str(ms_json_get(entry, "oid"), MS_STR("")));
-    if (!ms_str_is(ms_json_as_str(ms_json_get(entry, "type"), MS_STR("")), "file")) return MS_OK;
-    if (size < 0 || !ms_hub_path_is_inside(path)) return MS_OK;
-    if (ms_str_starts_with(etag, MS_STR("sha256:"))) etag = ms_str_sub(etag, 7, etag.size);
-    const ms_hub_file file = {.path = ms_arena_copy(&repo->arena, path),
-                              .etag = ms_arena_copy(&repo->arena, etag),
-                              .n_bytes = (uint64_t)size,
-                              .local = MS_STR("")};
-    const bool fine = file.path.text && file.etag.text && MS_VEC_PUSH(&repo->files, file);
-    return fine ? MS_OK : ms_err_memory(err, "the list of files");
-}
-
-static ms_status take_page(ms_hub_repo *repo, const ms_http_answer *answer, const char *url, ms_err *err) {
-    ms_arena arena = {0};
-    const ms_json_value *root = NULL;
-    const ms_str body = ms_buf_str(&answer->body);
-    ms_status status = ms_json_parse(&root, body.text, body.size, &arena, err);
-    if (status == MS_ERR_DAMAGED || (status == MS_OK && root->kind != MS_JSON_ARRAY))
-        status = ms_err_set(err, MS_ERR_NETWORK, "%s: the answer is no list of files; is this a Hub?", url);
-    for (size_t i = 0; status == MS_OK && i < root->array.n; i++) status = take_entry(repo, &root->array.items[i], err);
-    ms_arena_free(&arena);
-    return status;
-}
-
-/* Every page of the listing. The next one's address comes from the answer: it must stay with the endpoint. */
+/* Every page of the listing. */
 static ms_status ask_files(ms_hub_repo *repo, const ms_hub *hub, ms_http *http, ms_buf *url, ms_err *err) {
-    MS_TRY(api_url(url, hub, repo, "tree", repo->commit, "?recursive=true&expand=false", err));
-    for (int page = 0;; page++) {
+    const ms_str revision = repo->commit.size ? repo->commit : repo->address.revision;
+    MS_TRY(api_url(url, hub, repo, "/tree/", revision, "?recursive=true&expand=false", err));
+    uint64_t n_bytes = 0;
+    for (int page = 1;; page++) {
         ms_http_answer answer = {0};
-        const ms_http_request request = {
-            .url = url->bytes, .max_body = MAX_PAGE_BYTES, .urgent = true, .max_tries = tries_for_first_request(repo)};
-        ms_status status = ms_http_get(http, &request, &answer, err);
-        if (status == MS_OK) status = take_page(repo, &answer, url->bytes, err);
-        const ms_str next = ms_buf_str(&answer.next);
-        const bool more = status == MS_OK && next.size > 0;
-        if (more && (page == MAX_PAGES || !ms_str_starts_with(next, hub->env.endpoint) || next.size == hub->env.endpoint.size ||
-                     next.text[hub->env.endpoint.size] != '/'))
-            status =
-                ms_err_set(err, MS_ERR_NETWORK, "%s: the next page of the list is said to be at '%s', which is no place of %s",
-                           url->bytes, ms_str_shown(next).text, hub->env.endpoint.text);
-        if (more && status == MS_OK) {
-            ms_buf_clear(url);
-            ms_buf_put_str(url, next);
-            if (url->failed) status = ms_err_memory(err, "an address");
+        ms_status status = ask(&answer, url, repo, http, err);
+        n_bytes += answer.body.size;
+        if (status == MS_OK) {
+            status = ms_hub_listing_take(&repo->files, &repo->arena, ms_buf_str(&answer.body), err);
+            if (status != MS_OK) status = ms_err_within(err, status, "%s", url->bytes);
         }
+        const bool more = status == MS_OK && answer.next.size > 0;
+        if (more && (page == MAX_PAGES || n_bytes > MAX_LIST_BYTES))
+            status = ms_err_set(err, MS_ERR_NETWORK, "%s: the list of files has no end", url->bytes);
+        else if (more) status = ms_hub_listing_next(url, ms_buf_str(&answer.next), hub->env.endpoint, err);
         ms_http_answer_free(&answer);
         if (!more || status != MS_OK) return status;
     }
+}
+
+/* Of a server that said nothing about revisions: by the answer to the first byte of some file. */
+static ms_status ask_commit_by_file(ms_hub_repo *repo, const ms_hub *hub, ms_http *http, ms_err *err) {
+    const ms_hub_file *file = NULL;
+    char byte;
+    for (size_t i = 0; !file && i < repo->files.n; i++)
+        if (repo->files.items[i].n_bytes > 0) file = &repo->files.items[i];
+    MS_FAIL_IF(!file, MS_ERR_NOT_FOUND, err, "the repository has no files");
+    repo->commit = repo->address.revision;
+    const ms_str url = ms_hub_repo_url(&repo->arena, hub, repo, file->path);
+    if (!url.text) return ms_err_memory(err, "an address");
+    ms_http_answer answer = {0};
+    const ms_http_request request = {.url = url.text, .into = &byte, .n = 1, .urgent = true};
+    ms_status status = ms_http_get(http, &request, &answer, err);
+    if (status == MS_OK) repo->commit = ms_arena_copy(&repo->arena, ms_str_of(answer.commit));
+    ms_http_answer_free(&answer);
+    if (!repo->commit.text) return ms_err_memory(err, "a commit");
+    if (status == MS_OK && !ms_hub_is_commit(repo->commit))
+        status = ms_err_set(err, MS_ERR_NETWORK, "%s: the answer names no commit (X-Repo-Commit); is this a Hub?", url.text);
+    return status;
 }
 
 static int compare_files(const void *a, const void *b) {
@@ -176,6 +171,7 @@ static ms_status open_remote(ms_hub_repo *repo, ms_hub *hub, ms_err *err) {
     ms_status status = ask_commit(repo, hub, http, &url, err);
     if (status == MS_OK) status = ask_files(repo, hub, http, &url, err);
     ms_buf_free(&url);
+    if (status == MS_OK && repo->commit.size == 0) status = ask_commit_by_file(repo, hub, http, err);
     if (status != MS_OK) return status;
     if (repo->files.n > 1) qsort(repo->files.items, repo->files.n, sizeof *repo->files.items, compare_files);
     return find_cached(repo, err);

@@ -9,15 +9,8 @@
 #include "http.h"
 #include "hub_address.h"
 #include "hub_env.h"
+#include "hub_listing.h"
 #include "vec.h"
-
-typedef struct ms_hub_file {
-    ms_str path; /* inside the repository */
-    uint64_t n_bytes;
-    ms_str etag;  /* sha256 of the content (64 hex digits) or git's id of it (40); "" from the cache */
-    ms_str local; /* where the cache has it, or "" */
-    ms_buf text;  /* what ms_hub_read brought, when it is no more than some MiB: indexes are read more than once */
-} ms_hub_file;
 
 typedef struct ms_hub_repo {
     ms_arena arena;
@@ -25,7 +18,7 @@ typedef struct ms_hub_repo {
     ms_str commit;          /* 40 hex digits */
     ms_str folder;          /* of the cache; "" when there is none */
     ms_str remark;
-    MS_VEC(ms_hub_file) files; /* sorted by path */
+    ms_hub_files files; /* sorted by path */
     struct ms_hub_repo *next;
 } ms_hub_repo;
 

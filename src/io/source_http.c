@@ -11,6 +11,7 @@
 enum {
     FIRST_SPAN = 64 << 10, /* what headers mostly take */
     LEAST_SPAN = 32 << 10, /* a request costs more than these bytes do */
+    LEAST_HINT = 4 << 10,  /* by which formats are told, which is looked at first; more is known by who hints */
     MOST_SPAN = 4 << 20,
     VIEW_AHEAD = 32 << 20, /* of one large view, asked for before it is there */
 };
@@ -177,7 +178,7 @@ static ms_status ask_for(http_source *h, uint64_t from, uint64_t to, bool urgent
             continue;
         }
         const uint64_t limit = here ? here->begin : h->base.size, wanted = (to < limit ? to : limit) - at;
-        const uint64_t least = at == 0 ? FIRST_SPAN : LEAST_SPAN;
+        const uint64_t least = !urgent ? LEAST_HINT : at == 0 ? FIRST_SPAN : LEAST_SPAN;
         uint64_t n = wanted > MOST_SPAN ? MOST_SPAN : wanted < least ? least : wanted;
         if (n > limit - at) n = limit - at;
         if (!make_room(h, n) && !urgent) return MS_OK;

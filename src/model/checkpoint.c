@@ -4,10 +4,16 @@
 #include "family.h"
 #include "file_set.h"
 #include "files.h"
+#include "hub.h"
 #include "index_check.h"
 #include "pool.h"
 
-enum { FILES_PER_THREAD = 4, NAMES_AT_ONCE = 256 };
+enum {
+    FILES_PER_THREAD = 4,
+    FAR_THREADS = 16, /* that wait for the network */
+    ENTRY_BYTES = 92, /* of a tensor in a safetensors header, beside its name: a little more than most have */
+    NAMES_AT_ONCE = 256,
+};
 static const uint64_t max_config_bytes = UINT64_C(64) << 20;
 
 /* ---- config ---- */
@@ -55,6 +61,7 @@ static ms_status read_config(ms_checkpoint *ckpt, ms_err *err) {
 
 typedef struct ms_opening { /* one file, opened by whichever thread */
     ms_file *file;
+    uint64_t n_header; /* bytes that its header has about, by the index; 0: unknown */
     ms_notes notes;
     ms_err err;
     ms_status status;
@@ -73,6 +80,7 @@ static ms_status open_one(void *context, size_t item, int worker, ms_err *err) {
     o->status = ms_source_open_file(&source, o->file->path.text, &o->err);
     if (o->status != MS_OK) return MS_OK; /* the caller looks at every file */
     o->file->n_bytes = source->size;
+    if (o->n_header && o->n_header < source->size) ms_source_will_need(source, 0, o->n_header);
     o->status = ms_reader_open(&o->file->reader, source, &all->options, &o->notes, &o->err);
     return MS_OK;
 }
@@ -106,6 +114,38 @@ static ms_status settle(ms_checkpoint *ckpt, ms_opening *items, bool lenient, ms
     return ms_err_set(err, worst->status, "%s", worst->err.text);
 }
 
+/* The shard of that name, or n_shards; they are sorted. */
+static size_t find_shard(const ms_index *index, ms_str name) {
+    size_t low = 0, high = index->n_shards;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (ms_str_compare(index->shards[middle], name) < 0) low = middle + 1;
+        else high = middle;
+    }
+    return low < index->n_shards && ms_str_equal(index->shards[low], name) ? low : index->n_shards;
+}
+
+/* How long the headers of far files are, for what is asked for at once need not be asked for twice. */
+static ms_status guess_headers(const ms_checkpoint *ckpt, ms_opening *items, ms_err *err) {
+    const ms_index *const index = ckpt->index;
+    if (!index || !ms_hub_is(ckpt->folder.text)) return MS_OK;
+    uint64_t *const n_header = ms_mem_zalloc_array(index->n_shards + 1, sizeof *n_header); /* the last: of no shard */
+    if (!n_header) return ms_err_memory(err, "the files");
+    for (size_t i = 0; i < index->n_entries; i++)
+        n_header[index->entries[i].shard] += index->entries[i].tensor.size + ENTRY_BYTES;
+    for (size_t i = 0; i < ckpt->n_files; i++) items[i].n_header = n_header[find_shard(index, items[i].file->name)];
+    ms_mem_free(n_header);
+    return MS_OK;
+}
+
+/* Far files are waited for side by side, however few processors there are. 0: as many threads as processors. */
+static int threads_for(const ms_checkpoint *ckpt) {
+    const size_t n = ckpt->n_files, n_useful = n / FILES_PER_THREAD;
+    if (n > 1 && ms_hub_is(ckpt->files[0].path.text)) return n < FAR_THREADS ? (int)n : FAR_THREADS;
+    if (n < 2 * FILES_PER_THREAD) return 1;
+    return n_useful < 16 ? (int)n_useful : 0;
+}
+
 static ms_status open_files(ms_checkpoint *ckpt, const ms_open_options *options, ms_err *err) {
     const size_t n = ckpt->n_files;
     ms_openings all = {.options = {.lenient = options->lenient, .inflate_budget = options->inflate_budget}};
@@ -113,10 +153,11 @@ static ms_status open_files(ms_checkpoint *ckpt, const ms_open_options *options,
     all.items = ms_mem_zalloc_array(n ? n : 1, sizeof *all.items);
     if (!all.items) return ms_err_memory(err, "the files");
     for (size_t i = 0; i < n; i++) all.items[i].file = &ckpt->files[i];
-    const int n_threads = n / FILES_PER_THREAD < 16 ? (int)(n / FILES_PER_THREAD) : 0;
-    if (n_threads <= 1 && n < 2 * FILES_PER_THREAD) {
+    const int n_threads = threads_for(ckpt);
+    status = guess_headers(ckpt, all.items, err);
+    if (status == MS_OK && n_threads == 1) {
         for (size_t i = 0; i < n; i++) open_one(&all, i, 0, err);
-    } else {
+    } else if (status == MS_OK) {
         ms_pool *pool;
         status = ms_pool_create(&pool, n_threads, err);
         if (status == MS_OK) {
