@@ -1,41 +1,9 @@
-/* inspect --json: the schema is documented in docs/json.md; scripts rely on it. Unknown is null, never a guess. */
+/* inspect --json: the schema is documented in docs/json-inspect.md; scripts rely on it. Unknown is null, never a guess. */
 #include "inspect.h"
-#include "json.h"
+#include "json_put.h"
 #include "table.h"
 
 enum { FLUSH = 1 << 16 }; /* bytes: a million tensors are not held in memory */
-
-static void key_i64(ms_json_out *out, const char *key, int64_t value) {
-    ms_json_out_key(out, key);
-    if (value < 0) ms_json_out_null(out);
-    else ms_json_out_i64(out, value);
-}
-
-static void key_u64(ms_json_out *out, const char *key, uint64_t value) {
-    ms_json_out_key(out, key);
-    ms_json_out_u64(out, value);
-}
-
-static void key_text(ms_json_out *out, const char *key, const char *value) {
-    ms_json_out_key(out, key);
-    ms_json_out_text(out, value && value[0] ? value : NULL);
-}
-
-static void put_parameters(ms_json_out *out, const ms_parameters *p) {
-    ms_json_out_key(out, "parameters");
-    ms_json_out_begin_object(out);
-    key_u64(out, "total", p->total);
-    ms_json_out_key(out, "active");
-    if (p->active_known) ms_json_out_u64(out, p->active);
-    else ms_json_out_null(out);
-    key_u64(out, "routed", p->routed);
-    key_u64(out, "shared", p->shared);
-    key_u64(out, "router", p->router);
-    key_u64(out, "attention", p->attention);
-    key_u64(out, "embedding", p->embedding);
-    key_u64(out, "other", p->other);
-    ms_json_out_end(out);
-}
 
 static void put_extent(ms_json_out *out, int64_t n) {
     if (n < 0) ms_json_out_null(out);
@@ -44,11 +12,11 @@ static void put_extent(ms_json_out *out, int64_t n) {
 
 static void put_layer(ms_json_out *out, const ms_inspect_layer *l) {
     ms_json_out_begin_object(out);
-    key_i64(out, "layer", l->layer->layer);
-    if (l->layer->section[0]) key_text(out, "section", l->layer->section);
-    key_i64(out, "experts", l->layer->experts);
-    key_i64(out, "top_k", l->top_k);
-    key_i64(out, "shared_experts", l->shared);
+    ms_json_put_count(out, "layer", l->layer->layer);
+    if (l->layer->section[0]) ms_json_put_word(out, "section", ms_str_of(l->layer->section));
+    ms_json_put_count(out, "experts", l->layer->experts);
+    ms_json_put_count(out, "top_k", l->top_k);
+    ms_json_put_count(out, "shared_experts", l->shared);
     ms_json_out_key(out, "expert_shapes");
     ms_json_out_begin_object(out);
     for (size_t s = 0; s < l->n_shapes; s++) {
@@ -78,23 +46,20 @@ static void put_warnings(ms_json_out *out, const ms_notes *notes, ms_buf *text) 
 static void put_tensor(ms_json_out *out, const ms_checkpoint *ckpt, const ms_tensor *t) {
     const ms_stored *const s = t->stored;
     ms_json_out_begin_object(out);
-    ms_json_out_key(out, "name");
-    ms_json_out_str(out, s->name);
-    ms_json_out_key(out, "dtype");
-    ms_json_out_str(out, s->dtype_name);
+    ms_json_put_str(out, "name", s->name);
+    ms_json_put_str(out, "dtype", s->dtype_name);
     ms_json_out_key(out, "shape");
     ms_json_out_begin_array(out);
     for (uint32_t i = 0; i < s->rank; i++) ms_json_out_u64(out, s->shape[i]);
     ms_json_out_end(out);
-    key_u64(out, "nbytes", s->n_bytes);
-    ms_json_out_key(out, "file");
-    ms_json_out_str(out, ckpt->files[t->file].name);
-    key_u64(out, "offset", s->offset);
-    key_text(out, "role", ms_role_name(t->role));
-    key_i64(out, "layer", t->layer);
-    key_i64(out, "expert", t->expert);
-    key_text(out, "proj", ms_inspect_proj(ckpt, t));
-    key_text(out, "scheme", ms_inspect_scheme(t).text);
+    ms_json_put_u64(out, "nbytes", s->n_bytes);
+    ms_json_put_str(out, "file", ckpt->files[t->file].name);
+    ms_json_put_u64(out, "offset", s->offset);
+    ms_json_put_word(out, "role", ms_str_of(ms_role_name(t->role)));
+    ms_json_put_count(out, "layer", t->layer);
+    ms_json_put_count(out, "expert", t->expert);
+    ms_json_put_word(out, "proj", ms_str_of(ms_inspect_proj(ckpt, t)));
+    ms_json_put_word(out, "scheme", ms_str_of(ms_inspect_scheme(t).text));
     ms_json_out_end(out);
 }
 
@@ -110,11 +75,9 @@ static ms_status put_all(ms_cli *cli, const ms_inspect *inspect, bool with_tenso
                          ms_err *err) {
     const ms_checkpoint *const ckpt = inspect->ckpt;
     ms_cli_begin_json(out, "inspect", 1);
-    ms_json_out_key(out, "architecture");
-    if (ckpt->model.architecture.size) ms_json_out_str(out, ckpt->model.architecture);
-    else ms_json_out_null(out);
-    key_text(out, "family", ckpt->family ? ckpt->family->name : NULL);
-    put_parameters(out, &inspect->parameters);
+    ms_json_put_word(out, "architecture", ckpt->model.architecture);
+    ms_json_put_word(out, "family", ms_str_of(ckpt->family ? ckpt->family->name : NULL));
+    ms_parameters_put(out, &inspect->parameters);
     ms_json_out_key(out, "layers");
     ms_json_out_begin_array(out);
     for (size_t i = 0; i < inspect->n_layers; i++) {

@@ -27,6 +27,18 @@ static inline void ms_json_put_known(ms_json_out *json, const char *key, ms_str 
     else ms_json_out_null(json);
 }
 
+/* A number that may be unknown: negative writes null. */
+static inline void ms_json_put_count(ms_json_out *json, const char *key, int64_t value) {
+    ms_json_out_key(json, key);
+    if (value < 0) ms_json_out_null(json);
+    else ms_json_out_i64(json, value);
+}
+
+/* A word that may be missing: empty writes null. */
+static inline void ms_json_put_word(ms_json_out *json, const char *key, ms_str value) {
+    ms_json_put_known(json, key, value, value.size > 0);
+}
+
 static inline void ms_json_put_bool(ms_json_out *json, const char *key, bool value) {
     ms_json_out_key(json, key);
     ms_json_out_bool(json, value);

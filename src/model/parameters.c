@@ -2,6 +2,7 @@
 
 #include "checked.h"
 #include "family.h"
+#include "json_put.h"
 #include "mem.h"
 
 /* Sums saturate: a hostile header may claim shapes whose counts do not fit. */
@@ -84,4 +85,19 @@ ms_status ms_parameters_count(ms_parameters *out, const ms_checkpoint *ckpt, ms_
     }
     ms_mem_free(routed);
     return MS_OK;
+}
+
+void ms_parameters_put(ms_json_out *json, const ms_parameters *p) {
+    ms_json_put_begin(json, "parameters");
+    ms_json_put_u64(json, "total", p->total);
+    ms_json_out_key(json, "active");
+    if (p->active_known) ms_json_out_u64(json, p->active);
+    else ms_json_out_null(json);
+    ms_json_put_u64(json, "routed", p->routed);
+    ms_json_put_u64(json, "shared", p->shared);
+    ms_json_put_u64(json, "router", p->router);
+    ms_json_put_u64(json, "attention", p->attention);
+    ms_json_put_u64(json, "embedding", p->embedding);
+    ms_json_put_u64(json, "other", p->other);
+    ms_json_out_end(json);
 }
