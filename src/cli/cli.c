@@ -9,6 +9,7 @@
 
 #include "help.h"
 #include "hub.h"
+#include "jail.h"
 #include "json.h"
 #include "models.h"
 
@@ -181,12 +182,16 @@ static int run_command(ms_cli *cli, int argc, char *const *argv) {
     if (check_one_format(cli, &err) != MS_OK) return usage(cli->command->name, &err);
 
     ms_arena addresses = {0};
+    int code = 0; /* of the child in the jail */
     ms_status status = ms_models_resolve(cli, &addresses, &err);
-    if (status == MS_OK) status = cli->command->run(cli, &err);
+    if (status == MS_OK && cli->command->takes & MS_TAKES_JAIL && ms_args_flag(&cli->args, "jail"))
+        status = ms_jail_enter(cli, &addresses, &code, &err);
+    if (status == MS_OK && cli->side != MS_OUTSIDE) status = cli->command->run(cli, &err);
     ms_progress_end(&cli->progress);
     ms_arena_free(&addresses);
     ms_hub_end();
-    return complain(cli->command->name, status, status == MS_OK ? &(ms_err){0} : &err);
+    if (status == MS_OK) return code;
+    return complain(cli->command->name, status, &err);
 }
 
 static int overview(ms_cli *cli) {
@@ -227,5 +232,6 @@ int ms_cli_main(const ms_command_set *set, int argc, char *const *argv) {
     const int code = run_line(&cli, argc > 0 ? argc - 1 : 0, argc > 0 ? argv + 1 : argv);
     const int final = finish_output(&cli, cli.command ? cli.command->name : "", code);
     ms_args_free(&cli.args);
+    if (cli.side == MS_INSIDE) ms_jail_leave(final);
     return final;
 }

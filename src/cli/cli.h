@@ -28,6 +28,8 @@
 
 typedef enum ms_cli_format { MS_FORMAT_TEXT, MS_FORMAT_JSON, MS_FORMAT_CSV } ms_cli_format;
 
+typedef enum ms_cli_side { MS_NO_JAIL, MS_OUTSIDE, MS_INSIDE } ms_cli_side; /* of the jail (jail.h) this process is on */
+
 typedef struct ms_cli {
     const ms_command_set *set;
     const ms_command *command;
@@ -40,6 +42,7 @@ typedef struct ms_cli {
     bool unicode; /* block characters will be shown */
     int columns;  /* width of stdout, or 80 when it is no terminal */
     bool to_terminal;
+    ms_cli_side side;
     ms_progress progress;
     int out_errno; /* of the first failed write to stdout, or 0 */
 } ms_cli;

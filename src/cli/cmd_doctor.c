@@ -12,6 +12,7 @@
 #include "cli.h"
 #include "cpu.h"
 #include "json_put.h"
+#include "lockdown.h"
 #include "ram.h"
 
 typedef enum verdict {
@@ -143,6 +144,12 @@ static void check_files(checks *list) {
     if (r.rlim_cur < 512) advise(c, "models have up to some hundred shards: 'ulimit -n 4096'");
 }
 
+static void check_jail(checks *list) {
+    const char *const why_not = ms_lockdown_why_not();
+    check *const c = add(list, "Files", "jail", why_not ? OFF : OK, "%s", why_not ? why_not : "seccomp: --jail works");
+    if (why_not) advise(c, "read files from strangers in a container or a virtual machine");
+}
+
 /* ---- talking ---- */
 
 static void check_terminal(checks *list, const ms_cli *cli) {
@@ -216,6 +223,7 @@ static ms_status run(ms_cli *cli, ms_err *err) {
     check_processor(&list);
     check_memory(&list);
     check_files(&list);
+    check_jail(&list);
     check_terminal(&list, cli);
     check_features(&list);
 

@@ -52,6 +52,6 @@ const ms_command ms_cmd_inspect = {
     .examples = examples,
     .positionals = positionals,
     .options = options,
-    .takes = MS_TAKES_FORMAT,
+    .takes = MS_TAKES_FORMAT | MS_TAKES_JAIL,
     .run = run,
 };

@@ -89,6 +89,6 @@ const ms_command ms_cmd_verify = {
     .examples = examples,
     .positionals = positionals,
     .options = options,
-    .takes = MS_TAKES_JSON | MS_TAKES_THREADS,
+    .takes = MS_TAKES_JSON | MS_TAKES_THREADS | MS_TAKES_JAIL,
     .run = run,
 };

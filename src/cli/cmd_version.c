@@ -3,6 +3,7 @@
 #include "cli.h"
 #include "cpu.h"
 #include "json_put.h"
+#include "lockdown.h"
 
 typedef struct feature {
     const char *name, *state, *detail;
@@ -26,6 +27,7 @@ static ms_status put_json(ms_cli *cli, ms_err *err) {
         ms_json_put_bool(&out, f->name, strcmp(f->state, "on") == 0);
     }
     ms_json_out_end(&out);
+    ms_json_put_bool(&out, "jail", ms_lockdown_why_not() == NULL);
     return ms_cli_end_json(cli, &out, err);
 }
 
@@ -39,6 +41,8 @@ static ms_status run(ms_cli *cli, ms_err *err) {
     ms_cli_out(cli, "processor  %s\n", model);
     ms_cli_out(cli, "kernels    %s\n", ms_isa_name(ms_cpu_isa()));
     for (const feature *f = features; f->name; f++) ms_cli_out(cli, "%-9s  %-3s  %s\n", f->name, f->state, f->detail);
+    const char *const why_not = ms_lockdown_why_not();
+    ms_cli_out(cli, "%-9s  %-3s  %s\n", "jail", why_not ? "off" : "on", why_not ? why_not : "--jail, by seccomp");
     return MS_OK;
 }
 

@@ -123,6 +123,7 @@ void ms_command_common(const ms_command *command, ms_opt out[static MS_COMMON_MA
           .min = 1,
           .max = 1024,
           .help = "work on N threads instead of one per processor; results do not depend on it"}},
+        {MS_TAKES_JAIL, {.name = "jail", .help = "read the files in a locked process that can do nothing else (Linux)"}},
         {TAKES_MODEL, {.name = "download", .help = "keep a model of the Hub in its local cache, and read it from there"}},
         {0, {.name = "quiet", .letter = 'q', .help = "say nothing but errors on standard error"}},
         {0,

@@ -35,6 +35,7 @@ enum {
     MS_TAKES_JSON = 1,    /* --json */
     MS_TAKES_FORMAT = 2,  /* --format text|json|csv, --json, --csv */
     MS_TAKES_THREADS = 4, /* --threads N */
+    MS_TAKES_JAIL = 8,    /* --jail; the model is its first argument */
 };
 
 typedef struct ms_command {

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "door.h"
 #include "hub.h"
 #include "mem.h"
 #include "vec.h"
@@ -28,29 +29,30 @@ static bool hub_has(const char *path, bool *is_folder) {
 }
 
 bool ms_files_exists(const char *path) {
+    struct stat info;
     bool is_folder;
-    return ms_hub_is(path) ? hub_has(path, &is_folder) : access(path, F_OK) == 0;
+    return ms_hub_is(path) ? hub_has(path, &is_folder) : ms_door_stat(path, &info) == 0;
 }
 
 bool ms_files_is_folder(const char *path) {
     struct stat info;
     bool is_folder;
     if (ms_hub_is(path)) return hub_has(path, &is_folder) && is_folder;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    return ms_door_stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
 bool ms_files_is_regular(const char *path) {
     struct stat info;
     bool is_folder;
     if (ms_hub_is(path)) return hub_has(path, &is_folder) && !is_folder;
-    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+    return ms_door_stat(path, &info) == 0 && S_ISREG(info.st_mode);
 }
 
 ms_status ms_files_size(uint64_t *n_bytes, const char *path, ms_err *err) {
     struct stat info;
     bool is_folder;
     if (ms_hub_is(path)) return ms_hub_look(path, &is_folder, n_bytes, err);
-    if (stat(path, &info) != 0) return ms_files_error(err, errno, path, "look at the file");
+    if (ms_door_stat(path, &info) != 0) return ms_files_error(err, errno, path, "look at the file");
     *n_bytes = (uint64_t)info.st_size;
     return MS_OK;
 }
@@ -157,10 +159,9 @@ ms_status ms_files_absolute(ms_str *out, ms_arena *arena, const char *path, ms_e
     const ms_str folder = ms_arena_copy(arena, is_name ? ms_files_folder_of(whole) : whole);
     if (!folder.text) return ms_err_memory(err, "a path");
 
-    char *const real = realpath(folder.text, NULL); /* allocated by the C library */
-    if (!real) return ms_files_error(err, errno, path, "find the folder of");
-    *out = is_name ? ms_files_join(arena, ms_str_of(real), name) : ms_arena_copy(arena, ms_str_of(real));
-    free(real);
+    const ms_str real = ms_door_real(arena, folder.text);
+    if (!real.text) return ms_files_error(err, errno, path, "find the folder of");
+    *out = is_name ? ms_files_join(arena, real, name) : real;
     return out->text ? MS_OK : ms_err_memory(err, "a path");
 }
 
@@ -194,6 +195,7 @@ static ms_status list_open_folder(ms_files_list *list, DIR *dir, const char *fol
 
 ms_status ms_files_list_folder(ms_files_list *out, const char *folder, ms_err *err) {
     if (ms_hub_is(folder)) return ms_hub_list(out, folder, err);
+    if (ms_door_is_closed()) return ms_door_list(out, folder, err);
     *out = (ms_files_list){0};
     DIR *const dir = opendir(folder);
     if (!dir) return ms_files_error(err, errno, folder, "list the folder");
@@ -233,13 +235,13 @@ ms_status ms_files_remove(const char *path, ms_err *err) {
 
 static ms_status read_open_file(ms_buf *out, int fd, const char *path, uint64_t max, ms_err *err) {
     struct stat info;
-    if (fstat(fd, &info) != 0) return ms_files_error(err, errno, path, "look at the file");
+    if (ms_door_fstat(fd, &info) != 0) return ms_files_error(err, errno, path, "look at the file");
     MS_FAIL_IF(S_ISDIR(info.st_mode), MS_ERR_IO, err, "%s: is a folder, not a file", ms_str_shown(ms_str_of(path)).text);
     MS_FAIL_IF(!S_ISREG(info.st_mode), MS_ERR_IO, err, "%s: is no regular file", ms_str_shown(ms_str_of(path)).text);
 
     char block[1 << 16];
     for (uint64_t n_read = 0;;) {
-        const ssize_t n = read(fd, block, sizeof block);
+        const ssize_t n = pread(fd, block, sizeof block, (off_t)n_read);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return ms_files_error(err, errno, path, "read");
         if (n == 0) return MS_OK;
@@ -253,7 +255,7 @@ static ms_status read_open_file(ms_buf *out, int fd, const char *path, uint64_t 
 
 ms_status ms_files_read(ms_buf *out, const char *path, uint64_t max, ms_err *err) {
     if (ms_hub_is(path)) return ms_hub_read(out, path, max, err);
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    const int fd = ms_door_open(path);
     if (fd < 0) return ms_files_error(err, errno, path, "open the file");
     const ms_status status = read_open_file(out, fd, path, max, err);
     close(fd);

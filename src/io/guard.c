@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "door.h"
 #include "mem.h"
 #include "str.h"
 
@@ -119,7 +120,7 @@ void ms_guard_forget(ms_guard_map *map) {
 
 static ms_status describe(const ms_guard_map *map, ms_err *err) {
     struct stat now;
-    const bool known = stat(map->path, &now) == 0;
+    const bool known = ms_door_stat(map->path, &now) == 0;
     if (known && (uint64_t)now.st_size < map->n_bytes)
         return ms_err_set(err, MS_ERR_IO,
                           "%s: the file was cut from %zu to %lld bytes while it was being read; make sure that nothing "

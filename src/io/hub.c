@@ -275,6 +275,34 @@ ms_str ms_hub_remark(const char *path) {
     return remark;
 }
 
+/* The local name of the file, or of the folder: that of a file in it, less what stands behind the folder. */
+static ms_status find_local(ms_str *out, ms_arena *arena, const place *p, ms_err *err) {
+    const ms_str wanted = p->address.path;
+    *out = MS_STR("");
+    for (size_t i = 0; i < p->repo->files.n && out->size == 0; i++) {
+        const ms_hub_file *const file = &p->repo->files.items[i];
+        const bool is_it = ms_str_equal(file->path, wanted);
+        if (!file->local.size || !(is_it || lies_below(file->path, wanted))) continue;
+        const size_t behind = is_it ? 0 : file->path.size - wanted.size + (wanted.size == 0);
+        if (behind < file->local.size) *out = ms_arena_copy(arena, ms_str_sub(file->local, 0, file->local.size - behind));
+        if (!out->text) return ms_err_memory(err, "a path");
+    }
+    return MS_OK;
+}
+
+ms_status ms_hub_local(ms_str *out, ms_arena *arena, const char *path, ms_err *err) {
+    place p;
+    *out = ms_str_of(path);
+    if (!ms_hub_is(path)) return MS_OK;
+    ms_status status = find_place(&p, path, err);
+    if (status == MS_OK) status = find_local(out, arena, &p, err);
+    if (status == MS_OK && out->size == 0)
+        status = ms_err_set(err, MS_ERR_UNSUPPORTED, "%s: is not in the local cache, and nothing is fetched here",
+                            ms_str_shown(ms_str_of(path)).text);
+    ms_arena_free(&p.arena);
+    return status;
+}
+
 /* ---- what a user typed ---- */
 
 /* "hf://owner/name@COMMIT[/path]"; that the path exists is looked at, too. */

@@ -50,6 +50,10 @@ ms_status ms_hub_download(const char *const *paths, size_t n_paths, const char *
 /* Something worth a warning about the repository of that path (the Hub was out of reach, the cache served); "" for nothing. */
 ms_str ms_hub_remark(const char *path);
 
+/* Where the cache has what that path of the Hub names ("hf://..." as given by ms_hub_resolve): a folder when some of its files
+ * are there. MS_ERR_UNSUPPORTED when it has nothing of it; a local path comes back as it is. */
+ms_status ms_hub_local(ms_str *out, ms_arena *arena, const char *path, ms_err *err);
+
 /* Ends the client's thread and its connections, before the process ends. No source of the Hub may be in use. */
 void ms_hub_end(void);
 

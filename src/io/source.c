@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "checked.h"
+#include "door.h"
 #include "files.h"
 #include "guard.h"
 #include "hub.h"
@@ -127,7 +128,7 @@ static void mapped_drop(ms_source *self, uint64_t offset, uint64_t n) {
     const uint64_t end = offset + n == self->size ? self->size : (offset + n) / page * page;
     if (begin >= end) return;
     madvise((char *)self->map + begin, end - begin, MADV_DONTNEED);
-    const int fd = open(self->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    const int fd = ms_door_open(self->path);
     if (fd < 0) return;
     posix_fadvise(fd, (off_t)begin, (off_t)(end - begin), POSIX_FADV_DONTNEED);
     close(fd);
@@ -137,7 +138,8 @@ static ms_status mapped_unchanged(ms_source *self, ms_err *err) {
     const mapped_source *const mapped = (const mapped_source *)self;
     const struct stat *const then = &mapped->opened;
     struct stat now;
-    if (stat(mapped->path, &now) != 0 || now.st_dev != then->st_dev || now.st_ino != then->st_ino) return MS_OK; /* replaced */
+    if (ms_door_stat(mapped->path, &now) != 0 || now.st_dev != then->st_dev || now.st_ino != then->st_ino)
+        return MS_OK; /* replaced */
     const bool same = now.st_size == then->st_size && now.st_mtim.tv_sec == then->st_mtim.tv_sec &&
                       now.st_mtim.tv_nsec == then->st_mtim.tv_nsec;
     MS_FAIL_IF(!same, MS_ERR_IO, err,
@@ -164,7 +166,7 @@ static const ms_source_ops mapped_ops = {.view = mapped_view,
 static ms_status map_file(mapped_source *mapped, int fd, ms_err *err) {
     const char *const path = mapped->path;
     struct stat info;
-    if (fstat(fd, &info) != 0) return ms_files_error(err, errno, path, "look at the file");
+    if (ms_door_fstat(fd, &info) != 0) return ms_files_error(err, errno, path, "look at the file");
     mapped->opened = info;
     MS_FAIL_IF(S_ISDIR(info.st_mode), MS_ERR_IO, err, "%s: is a folder, not a file", ms_str_shown(ms_str_of(path)).text);
     MS_FAIL_IF(!S_ISREG(info.st_mode), MS_ERR_IO, err,
@@ -195,7 +197,7 @@ ms_status ms_source_open_file(ms_source **out, const char *path, ms_err *err) {
     mapped->base = (ms_source){.ops = &mapped_ops, .path = name};
     mapped->path = name;
 
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* not to wait for the writer of a pipe */
+    const int fd = ms_door_open(path);
     const ms_status status = fd < 0 ? ms_files_error(err, errno, path, "open the file") : map_file(mapped, fd, err);
     if (fd >= 0) close(fd);
     if (status != MS_OK) {

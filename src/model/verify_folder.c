@@ -1,8 +1,8 @@
 /* What lies beside a model: code, pickles, pointers, weights that are not part of it. Looked at by content, never run. */
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "door.h"
 #include "files.h"
 #include "guard.h"
 #include "verify.h"
@@ -86,20 +86,11 @@ static void check_kind(const ms_beside *b) {
 
 /* Links out of the folder are how the hub's cache works (../../blobs/HASH); others are worth knowing. */
 static void check_link(const ms_beside *b) {
-    char *const to = realpath(b->path.text, NULL);
-    char *const folder = realpath(b->v->folder.text, NULL);
-    if (to && folder) {
-        const size_t n = strlen(folder);
-        const ms_str target = ms_str_of(to);
-        const bool inside = strncmp(to, folder, n) == 0 && (to[n] == '/' || n == 1);
-        const bool is_blob = ms_str_contains(target, MS_STR("/blobs/"));
-        if (!inside && !is_blob)
-            say(b, MS_NOTE_INFO, "folder.link_outside", "is a link to '%s', outside the model folder",
-                ms_str_shown(target).text);
-    }
-    /* allocated by the C library */
-    free(to);
-    free(folder);
+    const ms_str to = ms_door_real(&b->v->arena, b->path.text), folder = ms_door_real(&b->v->arena, b->v->folder.text);
+    if (!to.text || !folder.text) return;
+    const bool inside = ms_str_starts_with(to, folder) && (folder.size == 1 || to.text[folder.size] == '/');
+    if (!inside && !ms_str_contains(to, MS_STR("/blobs/")))
+        say(b, MS_NOTE_INFO, "folder.link_outside", "is a link to '%s', outside the model folder", ms_str_shown(to).text);
 }
 
 /* Only what the file begins with: a chat template may be long, but what breaks out of it is looked for in the metadata too. */

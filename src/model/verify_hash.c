@@ -1,7 +1,7 @@
 /* SHA-256 of a model's files, held against whatever tells what it should be. */
 #include <ctype.h>
-#include <stdlib.h>
 
+#include "door.h"
 #include "files.h"
 #include "guard.h"
 #include "verify.h"
@@ -16,12 +16,9 @@ static void take(ms_verify_file *file, ms_str hex, const char *by) {
 }
 
 /* The hub's cache keeps files as blobs/HASH and links to them; the hash of an LFS file is its SHA-256. */
-static void ask_link(ms_verify_file *file) {
-    char *const to = realpath(file->path.text, NULL); /* allocated by the C library */
-    if (!to) return;
-    const ms_str target = ms_str_of(to);
-    if (ms_str_ends_with(ms_files_folder_of(target), MS_STR("/blobs"))) take(file, ms_files_name_of(target), "hub cache");
-    free(to);
+static void ask_link(ms_verify *v, ms_verify_file *file) {
+    const ms_str to = ms_door_real(&v->arena, file->path.text);
+    if (to.text && ms_str_ends_with(ms_files_folder_of(to), MS_STR("/blobs"))) take(file, ms_files_name_of(to), "hub cache");
 }
 
 /* `hf download --local-dir` leaves .cache/huggingface/download/NAME.metadata: revision, hash, time. */
@@ -113,7 +110,7 @@ static ms_status add_side_files(ms_verify *v, ms_err *err) {
 static ms_status check_file(ms_verify *v, ms_sha256 *hash, ms_verify_file *file, const ms_verify_options *options,
                             ms_err *err) {
     ms_err why = {0};
-    ask_link(file);
+    ask_link(v, file);
     MS_TRY(ask_download(v, file, err));
     const ms_status status = hash_file(hash, file, options, &why);
     if (status == MS_ERR_INTERRUPTED || status == MS_ERR_MEMORY) return ms_err_set(err, status, "%s", why.text);

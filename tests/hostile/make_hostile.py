@@ -365,7 +365,11 @@ def write(folder):
         place = pathlib.Path(folder) / c.name
         place.mkdir(parents=True)
         for name, data in c.files.items():
-            (place / name).write_bytes(data)
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(data, tuple):
+                (place / name).symlink_to(data[1])
+            else:
+                (place / name).write_bytes(data)
 
 
 if __name__ == "__main__":
