@@ -51,6 +51,7 @@ static void close_others(void) {
 static void warm_up(void) {
     ms_sha256 *hash;
     ms_ram_limit();
+    ms_cpu_count();
     ms_cpu_isa();
     if (ms_sha256_available() && ms_sha256_create(&hash, NULL) == MS_OK) ms_sha256_destroy(hash);
 }

@@ -88,11 +88,15 @@ bool ms_cpu_has_avx512_bf16(void) { return false; }
 bool ms_cpu_has_amx_bf16(void) { return false; }
 #endif
 
+static uint64_t quota; /* thousandths of a processor; asked once, as files may be out of reach later (a jail) */
+static void ask_quota(void) { quota = ms_cgroup_cpus(); }
+
 int ms_cpu_count(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
     const int n = CPU_COUNT(&set);
-    const uint64_t quota = ms_cgroup_cpus(); /* thousandths */
+    pthread_once(&once, ask_quota);
     if (n < 1) return 1;
     return quota < (uint64_t)n * 1000 ? (int)((quota + 999) / 1000) : n;
 }
