@@ -66,3 +66,22 @@ foreach(source ${ms_benches})
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   add_dependencies(benches ${name})
 endforeach()
+
+# ggml's own block decoders, which tools/deps --oracle brings: ggml_native as its makers would build it for this machine (our peer in
+# `make bench`), ggml_exact without contracted sums (`make oracle` compares bits). Only row functions are called, so what the one
+# source file misses of the rest is never looked up.
+set(ms_ggml_dir "${MS_DEPS_DIR}/ggml")
+function(ms_add_ggml name user)
+  add_library(${name} MODULE EXCLUDE_FROM_ALL "${ms_ggml_dir}/src/ggml-quants.c")
+  set_target_properties(${name} PROPERTIES PREFIX "" C_STANDARD 11 C_EXTENSIONS ON)
+  target_include_directories(${name} PRIVATE "${ms_ggml_dir}/src" "${ms_ggml_dir}/include")
+  target_compile_definitions(${name} PRIVATE _GNU_SOURCE NDEBUG)
+  target_compile_options(${name} PRIVATE -w -O3 ${ARGN})
+  target_link_options(${name} PRIVATE -Wl,-z,lazy)
+  target_link_libraries(${name} PRIVATE m)
+  add_dependencies(${user} ${name})
+endfunction()
+if(EXISTS "${ms_ggml_dir}/src/ggml-quants.c")
+  ms_add_ggml(ggml_native benches -march=native)
+  ms_add_ggml(ggml_exact oracle_helpers -ffp-contract=off)
+endif()

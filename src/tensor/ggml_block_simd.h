@@ -487,47 +487,78 @@ static void iq3_s(const uint8_t *p, size_t n_blocks, float *restrict out) {
     }
 }
 
-/* Eight times the points -1, 0, 1; the shift of an eighth is then 1 or -1. */
-static inline __m256i eightfold(__m256i points) {
-    return _mm256_and_si256(_mm256_slli_epi16(points, 3), _mm256_set1_epi8((char)0xF8));
+/* What a point's trit 0, 1, (none), -1 becomes with a shift of an eighth up and down; ordered by the trit's low two bits. */
+static const float shifted_trits[2][4] = {{0.125f, 1.125f, 0, -0.875f}, {-0.125f, 0.875f, 0, -1.125f}};
+
+/* at: 0 for up, 1 for down. */
+static inline __m256 scaled_trits(float scale, unsigned at) {
+    return _mm256_mul_ps(_mm256_set1_ps(scale), _mm256_broadcast_ps((const __m128 *)shifted_trits[at]));
+}
+
+/* out[j] = values[trit j of the point]; j < 8. */
+static inline void put8_trits(float *out, const uint64_t *point, __m256 values) {
+    _mm256_storeu_ps(out, _mm256_permutevar_ps(values, _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)point))));
+}
+
+/* u16 [16]: bits 3 k to 3 k + 2 of word i of the four at p as number 4 i + k, each moved to bits 9 to 11; other bits are there
+ * too. */
+static inline __m256i triples16(const uint8_t *p) {
+    const __m256i each_four_times = _mm256_setr_epi8(0, 1, 0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3, 2, 3, /**/
+                                                     4, 5, 4, 5, 4, 5, 4, 5, 6, 7, 6, 7, 6, 7, 6, 7);
+    const __m256i words = _mm256_shuffle_epi8(_mm256_set1_epi64x((long long)u64_at(p)), each_four_times);
+    return _mm256_mullo_epi16(words, _mm256_set1_epi64x(0x0001000800400200)); /* times 512, 64, 8, 1 */
+}
+
+/* Indices of 16 points: a byte of low, three bits of the words. */
+static inline void iq1_s_indices(const uint8_t *low, const uint8_t *words, uint16_t index[static 16]) {
+    const __m256i three = _mm256_and_si256(_mm256_srli_epi16(triples16(words), 1), _mm256_set1_epi16(0x700));
+    _mm256_storeu_si256((__m256i *)index, _mm256_or_si256(three, _mm256_cvtepu8_epi16(load16(low))));
 }
 
 static void iq1_s(const uint8_t *p, size_t n_blocks, float *restrict out) {
     const uint64_t *const grid = ms_ggml_grids_get()->iq1s;
     EACH_BLOCK(50, 256) {
-        const float d = f16_at(p) * 0.125f;
+        const float d = f16_at(p);
+        uint16_t index[32];
+        iq1_s_indices(p + 2, p + 34, index);
+        iq1_s_indices(p + 18, p + 42, index + 16);
         for (int run = 0; run < 8; run++) {
-            const uint8_t *const low = p + 2 + 4 * run;
             const uint32_t q = u16_at(p + 34 + 2 * run);
-            const __m256i points = points32(grid[low[0] | (q & 7) << 8], grid[low[1] | (q & 56) << 5],
-                                            grid[low[2] | (q & 448) << 2], grid[low[3] | (q & 3584) >> 1]);
-            const __m256i shift = _mm256_set1_epi8(q & 0x8000 ? -1 : 1);
-            put32(out + 32 * run, _mm256_add_epi8(eightfold(points), shift), d * (float)(2 * (q >> 12 & 7) + 1));
+            const __m256 values = scaled_trits(d * (float)(2 * (q >> 12 & 7) + 1), q >> 15);
+            for (int k = 4 * run; k < 4 * run + 4; k++) put8_trits(out + 8 * k, &grid[index[k]], values);
         }
     }
 }
 
-/* Four shifts of eight weights each, from bits 3, 7, 11 and 15: 1, or -1 where the bit is set. */
-static inline __m256i nibble_shifts(uint32_t bits) {
-    const __m256i bit = _mm256_setr_epi64x(1 << 3, 1 << 7, 1 << 11, 1 << 15), all = _mm256_set1_epi64x(bits);
-    const __m256i is_clear = _mm256_cmpeq_epi64(_mm256_and_si256(all, bit), _mm256_setzero_si256());
-    return _mm256_sub_epi8(_mm256_and_si256(is_clear, _mm256_set1_epi8(2)), _mm256_set1_epi8(1));
+/* Of 16 points: indices (a byte of low, the lower three bits of a nibble of high) and shifts (the nibble's last bit). */
+static inline void iq1_m_points(const uint8_t *low, const uint8_t *high, uint16_t index[static 16], uint8_t shift[static 16]) {
+    const __m128i q = _mm_loadl_epi64((const __m128i *)high), bytes = load16(low);
+    const __m128i nibbles = _mm_unpacklo_epi8(low_nibbles(q), high_nibbles(q)),
+                  three = _mm_and_si128(nibbles, _mm_set1_epi8(7));
+    _mm_storeu_si128((__m128i *)index, _mm_unpacklo_epi8(bytes, three));
+    _mm_storeu_si128((__m128i *)(index + 8), _mm_unpackhi_epi8(bytes, three));
+    _mm_storeu_si128((__m128i *)shift, _mm_and_si128(_mm_srli_epi16(nibbles, 3), _mm_set1_epi8(1)));
+}
+
+/* The scales d (2 s + 1) of 16 runs; the four words at p hold four 3-bit numbers s each, and a nibble of d. */
+static inline void iq1_m_scales(const uint8_t *p, float scale[static 16]) {
+    const uint64_t w = u64_at(p);
+    const uint16_t d = (uint16_t)((w >> 12 & 0xF) | (w >> 24 & 0xF0) | (w >> 36 & 0xF00) | (w >> 48 & 0xF000));
+    const __m256i twice = _mm256_and_si256(_mm256_srli_epi16(triples16(p), 8), _mm256_set1_epi16(14));
+    const __m128i codes = _mm_packus_epi16(_mm256_castsi256_si128(twice), _mm256_extracti128_si256(twice, 1));
+    put16(scale, _mm_add_epi8(codes, _mm_set1_epi8(1)), _cvtsh_ss(d));
 }
 
 static void iq1_m(const uint8_t *p, size_t n_blocks, float *restrict out) {
     const uint64_t *const grid = ms_ggml_grids_get()->iq1s;
     EACH_BLOCK(56, 256) {
-        const uint64_t s = u64_at(p + 48); /* four times: four 3-bit scales, a nibble of d */
-        const uint16_t half = (uint16_t)((s >> 12 & 0xF) | (s >> 24 & 0xF0) | (s >> 36 & 0xF00) | (s >> 48 & 0xF000));
-        const float d = _cvtsh_ss(half) * 0.125f;
-        for (int run = 0; run < 8; run++) {
-            const uint8_t *const low = p + 4 * run;
-            const uint32_t high = u16_at(p + 32 + 2 * run), at = 16 * (run / 2) + 6 * (run % 2);
-            const __m256i points = points32(grid[low[0] | (high & 0x7) << 8], grid[low[1] | (high & 0x70) << 4],
-                                            grid[low[2] | (high & 0x700)], grid[low[3] | (high & 0x7000) >> 4]);
-            const float scales[2] = {d * (float)(2 * (s >> at & 7) + 1), d * (float)(2 * (s >> (at + 3) & 7) + 1)};
-            put32_of_two(out + 32 * run, _mm256_add_epi8(eightfold(points), nibble_shifts(high)), scales);
-        }
+        float scale[16];
+        uint16_t index[32];
+        uint8_t shift[32];
+        iq1_m_scales(p + 48, scale);
+        iq1_m_points(p, p + 32, index, shift);
+        iq1_m_points(p + 16, p + 40, index + 16, shift + 16);
+        for (int k = 0; k < 32; k++) put8_trits(out + 8 * k, &grid[index[k]], scaled_trits(scale[k / 2], shift[k]));
     }
 }
 

@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
-"""GGUF against the `gguf` package: every block type from random bytes, files that GGUFWriter makes, and the shared models.
+"""GGUF against ggml and the `gguf` package: every block type from random bytes, files of GGUFWriter, and the shared models.
 
     gguf_oracle.py --helpers FOLDER
 
-1. Blocks of every type that gguf-py decodes, from random bytes (any scale, infinities and NaN too) and with sane scales: our
-   values are its values, bit for bit; any NaN equals any NaN, and -0 equals 0 (gguf-py adds where ggml multiplies).
-2. Files of GGUFWriter: all metadata types, alignments, names of experts stacked and one by one.
-3. shared/models/gguf beside the repository, when it is there: tensor lists, SHA-256 of the decoded values, the split set.
+1. Blocks of every type from random bytes (any scale, infinities and NaN too) against ggml's own row functions, by each of our
+   instruction sets: bit for bit, signs of zeros too; any NaN equals any NaN. Left out where ggml_exact.so was not built.
+2. The same against gguf-py, and with sane scales; -0 equals 0 (gguf-py adds where ggml multiplies).
+3. Files of GGUFWriter: all metadata types, alignments, names of experts stacked and one by one.
+4. shared/models/gguf beside the repository, when it is there: tensor lists, SHA-256 of the decoded values, the split set.
 """
+import ctypes
 import hashlib
 import json
+import os
 import pathlib
+import struct
 import subprocess
 import tempfile
 
@@ -29,6 +33,8 @@ rng = np.random.default_rng(11)
 HALVES = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q2_K": [80, 82], "Q3_K": [108],
           "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208], "TQ1_0": [52], "TQ2_0": [64], "IQ2_XXS": [0], "IQ2_XS": [0],
           "IQ2_S": [0], "IQ3_XXS": [0], "IQ3_S": [0], "IQ1_S": [0], "IQ4_NL": [0], "IQ4_XS": [0], "Q1_0": [0], "Q2_0": [0]}
+
+EXTREMES = np.array([0, 0x8000, 1, 0x83FF, 0x7BFF, 0xFBFF, 0x7C00, 0xFC00, 0x7E00], np.uint16)  # f16
 
 
 def canonical(values):
@@ -58,10 +64,11 @@ def listing(path):
     return json.loads(ask("format_helper", "files", records([str(path).encode() + b"\0"]))[0])
 
 
-def dump(path, tensor):
+def dump(path, tensor, **environment):
     """The f32 values of a tensor by the program itself, in storage order."""
     with tempfile.NamedTemporaryFile(suffix=".npy") as out:
-        done = subprocess.run([options().program, "dump", str(path), tensor, "-o", out.name], capture_output=True)
+        done = subprocess.run([options().program, "dump", str(path), tensor, "-o", out.name], capture_output=True,
+                              env=dict(os.environ, **environment))
         return np.load(out.name).astype(np.float32, copy=False) if done.returncode == 0 else done.stderr.decode()
 
 
@@ -71,6 +78,66 @@ def sane(blocks, name):
         scales = (rng.normal(0, 0.02, len(blocks))).astype(np.float16)
         blocks[:, at:at + 2] = scales.view(np.uint8).reshape(-1, 2)
     return blocks
+
+
+# Id in files, weights and bytes a block; of the types with a row function in ggml.
+GGML_TYPES = {"q4_0": (2, 32, 18), "q4_1": (3, 32, 20), "q5_0": (6, 32, 22), "q5_1": (7, 32, 24), "q8_0": (8, 32, 34),
+              "q2_K": (10, 256, 84), "q3_K": (11, 256, 110), "q4_K": (12, 256, 144), "q5_K": (13, 256, 176),
+              "q6_K": (14, 256, 210), "q8_K": (15, 256, 292), "iq2_xxs": (16, 256, 66), "iq2_xs": (17, 256, 74),
+              "iq3_xxs": (18, 256, 98), "iq1_s": (19, 256, 50), "iq4_nl": (20, 32, 18), "iq3_s": (21, 256, 110),
+              "iq2_s": (22, 256, 82), "iq4_xs": (23, 256, 136), "iq1_m": (29, 256, 56), "tq1_0": (34, 256, 54),
+              "tq2_0": (35, 256, 66), "mxfp4": (39, 32, 17), "nvfp4": (40, 64, 36), "q1_0": (41, 128, 18), "q2_0": (42, 64, 18)}
+
+
+def row_functions():
+    """{type: a function of (bytes, n weights)} of ggml; None where it was not built."""
+    path = options().helpers.resolve() / "ggml_exact.so"
+    if not path.exists():
+        return None
+    libc = ctypes.CDLL(None)  # ctypes alone would look up at once what the one object misses of ggml
+    libc.dlopen.restype = libc.dlsym.restype = ctypes.c_void_p
+    library = libc.dlopen(str(path).encode(), ctypes.c_int(os.RTLD_LAZY))
+
+    def bind(name):
+        address = libc.dlsym(ctypes.c_void_p(library), f"dequantize_row_{name}".encode())
+        function = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64)(address)
+
+        def decode(data, n):
+            values = np.empty(n, np.float32)
+            function(data, values.ctypes.data, n)
+            return values
+        return decode
+    return {name: bind(name) for name in GGML_TYPES}
+
+
+def raw_file(path, kind, n, data):
+    """A GGUF file of one tensor x [n], of any type."""
+    head = b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + struct.pack("<Q", 1) + b"x" + struct.pack("<IQIQ", 1, n, kind, 0)
+    path.write_bytes(head + bytes(-len(head) % 32) + data)
+
+
+def check_ggml(checks, folder):
+    functions = row_functions()
+    if functions is None:
+        print("skip   ggml's row functions: tools/deps --oracle did not bring ggml's source")
+        return
+    for name, (kind, block, size) in GGML_TYPES.items():
+        n_blocks = 16384 // block
+        blocks = rng.integers(0, 256, (n_blocks, size), dtype=np.uint8)
+        for at in HALVES.get(name.upper(), []):
+            blocks[:len(EXTREMES), at:at + 2] = EXTREMES.view(np.uint8).reshape(-1, 2)
+        data = blocks.tobytes()
+        raw_file(folder / "x.gguf", kind, n_blocks * block, data)
+        want = functions[name](data, n_blocks * block)
+        faults = []
+        for isa in ("scalar", "avx2", "avx512"):
+            got = dump(folder / "x.gguf", "x", MOESCOPE_ISA=isa)
+            if isinstance(got, str) or len(got) != len(want):
+                faults.append(f"{isa}: {got}")
+                continue
+            differs = (got.view(np.uint32) != want.view(np.uint32)) & ~(np.isnan(got) & np.isnan(want))
+            faults += [f"{isa}, value {i}: {got[i]!r}, not {want[i]!r}" for i in np.flatnonzero(differs)]
+        checks.check(f"{name} against ggml, {np.isnan(want).sum()} NaN, {np.isinf(want).sum()} infinite", faults)
 
 
 def check_blocks(checks, folder):
@@ -203,6 +270,7 @@ def main():
     checks = Checks()
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
+        check_ggml(checks, folder)
         check_blocks(checks, folder)
         check_metadata(checks, folder)
         check_experts(checks, folder)
