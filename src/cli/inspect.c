@@ -78,3 +78,23 @@ ms_inspect_scheme_name ms_inspect_scheme(const ms_tensor *tensor) {
         if (*c >= 'A' && *c <= 'Z') *c = (char)(*c - 'A' + 'a');
     return out;
 }
+
+static ms_str metadata_of(const ms_reader *reader, const char *key) {
+    for (size_t i = 0; i < reader->n_metadata; i++)
+        if (ms_str_is(reader->metadata[i].key, key)) return reader->metadata[i].value;
+    return MS_STR_NONE;
+}
+
+ms_ternary ms_inspect_weights_only(const ms_checkpoint *ckpt, ms_str *refused) {
+    ms_ternary found = MS_UNKNOWN;
+    if (refused) *refused = MS_STR("[]");
+    for (size_t f = 0; f < ckpt->n_files; f++) {
+        const ms_reader *const reader = ckpt->files[f].reader;
+        if (!reader || !ms_str_starts_with(ms_str_of(reader->format->name), MS_STR("torch"))) continue;
+        const bool takes = ms_str_is(metadata_of(reader, "torch.weights_only"), "yes");
+        const ms_str names = metadata_of(reader, "torch.refused");
+        if (refused && names.size > 2 && refused->size == 2) *refused = names;
+        if (found != MS_NO) found = takes ? MS_YES : MS_NO;
+    }
+    return found;
+}

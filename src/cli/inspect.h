@@ -41,6 +41,11 @@ ms_status ms_inspect_text(ms_cli *cli, const ms_inspect *inspect, bool with_tens
 ms_status ms_inspect_json(ms_cli *cli, const ms_inspect *inspect, bool with_tensors, ms_err *err);
 ms_status ms_inspect_csv(ms_cli *cli, const ms_inspect *inspect, ms_err *err);
 
+/* Would torch.load(weights_only=True) take all of the model's PyTorch files? MS_UNKNOWN: it has none. refused (may be NULL):
+ * the names that it would not, as members of a JSON list of {"name", "offset", "dangerous"}; those of the first file that has
+ * any. */
+ms_ternary ms_inspect_weights_only(const ms_checkpoint *ckpt, ms_str *refused);
+
 /* What is shown of one tensor: NULL where there is nothing to say. */
 const char *ms_inspect_proj(const ms_checkpoint *ckpt, const ms_tensor *tensor);
 

@@ -5,6 +5,22 @@
 
 enum { FLUSH = 1 << 16 }; /* bytes: a million tensors are not held in memory */
 
+static void put_pickle(ms_json_out *out, const ms_checkpoint *ckpt) {
+    ms_str refused;
+    const ms_ternary takes = ms_inspect_weights_only(ckpt, &refused);
+    ms_json_out_key(out, "pickle");
+    if (takes == MS_UNKNOWN) {
+        ms_json_out_null(out);
+        return;
+    }
+    ms_json_out_begin_object(out);
+    ms_json_out_key(out, "weights_only");
+    ms_json_out_bool(out, takes == MS_YES);
+    ms_json_out_key(out, "refused");
+    ms_json_out_raw(out, refused);
+    ms_json_out_end(out);
+}
+
 static void put_extent(ms_json_out *out, int64_t n) {
     if (n < 0) ms_json_out_null(out);
     else ms_json_out_i64(out, n);
@@ -37,6 +53,7 @@ static void put_warnings(ms_json_out *out, const ms_notes *notes, ms_buf *text) 
         if (note->file.size) ms_buf_put_str(text, note->file), ms_buf_put_text(text, ": ");
         if (note->tensor.size)
             ms_buf_put_text(text, "tensor '"), ms_buf_put_str(text, note->tensor), ms_buf_put_text(text, "': ");
+        if (note->offset >= 0) ms_buf_printf(text, "byte %lld: ", (long long)note->offset);
         ms_buf_put_str(text, note->message);
         ms_buf_printf(text, " [%s]", note->code);
         ms_json_out_str(out, ms_buf_str(text));
@@ -78,6 +95,7 @@ static ms_status put_all(ms_cli *cli, const ms_inspect *inspect, bool with_tenso
     ms_json_put_word(out, "architecture", ckpt->model.architecture);
     ms_json_put_word(out, "family", ms_str_of(ckpt->family ? ckpt->family->name : NULL));
     ms_parameters_put(out, &inspect->parameters);
+    put_pickle(out, ckpt);
     ms_json_out_key(out, "layers");
     ms_json_out_begin_array(out);
     for (size_t i = 0; i < inspect->n_layers; i++) {

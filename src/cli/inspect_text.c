@@ -218,6 +218,13 @@ static void put_family(ms_page *p) {
     ms_buf_put_char(p->buf, '\n');
 }
 
+static void put_pickle(ms_page *p) {
+    const ms_ternary takes = ms_inspect_weights_only(p->inspect->ckpt, NULL);
+    if (takes == MS_UNKNOWN) return;
+    label(p, "torch.load");
+    ms_buf_put_text(p->buf, takes == MS_YES ? "takes it with weights_only=True\n" : "refuses it with weights_only=True\n");
+}
+
 static void put_name(ms_page *p) {
     const ms_checkpoint *const ckpt = p->inspect->ckpt;
     ms_str name = ckpt->path;
@@ -407,6 +414,7 @@ static void put_notes(ms_page *p, const ms_notes *notes) {
         style(p, MS_STYLE_PLAIN);
         if (note->file.size) ms_buf_printf(p->buf, "%s: ", ms_str_shown(note->file).text);
         if (note->tensor.size) ms_buf_printf(p->buf, "%s: ", ms_str_shown(note->tensor).text);
+        if (note->offset >= 0) ms_buf_printf(p->buf, "byte %lld: ", (long long)note->offset);
         ms_buf_put_str(p->buf, note->message);
         ms_buf_put_char(p->buf, '\n');
     }
@@ -430,6 +438,7 @@ ms_status ms_inspect_text(ms_cli *cli, const ms_inspect *inspect, bool with_tens
     put_storage(&page);
     put_scheme(&page);
     put_family(&page);
+    put_pickle(&page);
     put_roles(&page);
     ms_status status = with_tensors ? put_tensors(&page, err) : put_groups(&page, err);
     put_warnings(&page);

@@ -46,6 +46,16 @@ ms_status ms_broken_remark(const ms_broken_rules *rules, ms_err *err, ms_severit
     return keep_note(rules, err, severity, code, tensor, MS_NOTE_NO_OFFSET, &message);
 }
 
+ms_status ms_broken_remark_at(const ms_broken_rules *rules, ms_err *err, ms_severity severity, const char *code, ms_str tensor,
+                              int64_t offset, const char *format, ...) {
+    sentence message;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message.text, sizeof message.text, format, args);
+    va_end(args);
+    return keep_note(rules, err, severity, code, tensor, offset, &message);
+}
+
 ms_status ms_broken_beyond_use(const ms_broken_rules *rules, ms_err *err, ms_status status, ms_str tensor, int64_t offset,
                                const char *format, ...) {
     sentence message;

@@ -33,6 +33,11 @@ MS_PRINTF(6, 7)
 ms_status ms_broken_remark(const ms_broken_rules *rules, ms_err *err, ms_severity severity, const char *code, ms_str tensor,
                            const char *format, ...);
 
+/* The same about a byte of the file. */
+MS_PRINTF(7, 8)
+ms_status ms_broken_remark_at(const ms_broken_rules *rules, ms_err *err, ms_severity severity, const char *code, ms_str tensor,
+                              int64_t offset, const char *format, ...);
+
 /* The strict form, whatever the rules say: nothing can be read. The status is given. */
 MS_PRINTF(6, 7)
 ms_status ms_broken_beyond_use(const ms_broken_rules *rules, ms_err *err, ms_status status, ms_str tensor, int64_t offset,

@@ -358,8 +358,6 @@ static ms_status open_into(npy_reader *r, const ms_broken_rules *rules, ms_err *
                             .offset = h.n_header,
                             .n_bytes = h.n_bytes,
                             .column_major = h.column_major};
-    r->base.tensors = &r->tensor;
-    r->base.n_tensors = 1;
     r->base.header_bytes = h.n_header;
     return MS_OK;
 }
@@ -369,14 +367,7 @@ static ms_status open_npy(ms_reader **out, ms_source *source, const ms_read_opti
     if (!r) return ms_err_memory(err, "a reader");
     r->base = (ms_reader){.format = &ms_npy_format, .source = source};
     const ms_broken_rules rules = {.path = source->path, .lenient = options->lenient, .notes = notes};
-    const ms_status status = open_into(r, &rules, err);
-    if (status != MS_OK) {
-        r->base.source = NULL; /* stays with the caller */
-        ms_reader_close(&r->base);
-        return status;
-    }
-    *out = &r->base;
-    return MS_OK;
+    return ms_reader_hand_over(out, &r->base, open_into(r, &rules, err), &r->tensor, 1, NULL, 0);
 }
 
 const ms_format ms_npy_format = {.name = "npy", .extension = ".npy", .probe = probe, .open = open_npy};

@@ -188,18 +188,11 @@ static ms_status open_npz(ms_reader **out, ms_source *source, const ms_read_opti
                 .rules = {.path = source->path, .lenient = options->lenient, .notes = notes},
                 .budget = options->inflate_budget ? options->inflate_budget : default_budget,
                 .err = err};
-    const ms_status status = open_into(&o);
+    ms_status status = open_into(&o);
     ms_scratch_free(&o.head);
-    if (status != MS_OK) {
-        const bool torch = status == MS_ERR_UNSUPPORTED && is_torch(&o);
-        r->base.source = NULL; /* stays with the caller */
-        ms_reader_close(&r->base);
-        return torch ? ms_torch_zip_format.open(out, source, options, notes, err) : status;
-    }
-    r->base.tensors = r->list.items;
-    r->base.n_tensors = r->list.n;
-    *out = &r->base;
-    return MS_OK;
+    const bool torch = status == MS_ERR_UNSUPPORTED && is_torch(&o);
+    status = ms_reader_hand_over(out, &r->base, status, r->list.items, r->list.n, NULL, 0);
+    return torch ? ms_torch_zip_format.open(out, source, options, notes, err) : status;
 }
 
 const ms_format ms_npz_format = {.name = "npz", .extension = ".npz", .probe = ms_zip_probe, .open = open_npz};

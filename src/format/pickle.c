@@ -495,6 +495,7 @@ static ms_status run(machine *m) {
         m->at = m->c.at;
         m->opcode = ms_cursor_u8(&m->c);
         if (m->c.failed) return broken(m, "the file ends before STOP");
+        if (m->p->first_use[m->opcode] == SIZE_MAX) m->p->first_use[m->opcode] = m->at;
         if (m->opcode == '.') break;
         bool known;
         MS_TRY(do_value(m, &known));
@@ -512,6 +513,7 @@ ms_status ms_pickle_read(ms_pickle *out, const void *bytes, size_t n, size_t bud
         if (budget < LEAST_BUDGET) budget = LEAST_BUDGET;
     }
     *out = (ms_pickle){.arena = {.budget = budget}, .root = MS_PREF_NONE};
+    memset(out->first_use, 0xFF, sizeof out->first_use); /* SIZE_MAX */
     machine m = {.p = out, .c = ms_cursor_over(bytes, n), .err = err};
     const ms_status status = run(&m);
     MS_VEC_FREE(&m.stack);

@@ -70,7 +70,8 @@ typedef struct ms_pickle {
     ms_pref root;
     size_t n_bytes; /* up to and with STOP */
     int protocol;
-    size_t n_globals; /* GLOBAL nodes */
+    size_t n_globals;      /* GLOBAL nodes */
+    size_t first_use[256]; /* byte where an opcode occurs first; SIZE_MAX: nowhere */
 } ms_pickle;
 
 /* budget: bytes of memory; 0: 64 times the pickle, at least 16 MiB and at most 4 GiB. MS_ERR_DAMAGED names opcode and byte;
@@ -91,11 +92,5 @@ bool ms_pickle_is_global(const ms_pickle *pickle, ms_pref ref, const char *modul
 bool ms_pickle_int(const ms_pickle *pickle, ms_pref ref, int64_t *out);
 /* The text of a STR or BYTES; MS_STR_NONE for others. */
 ms_str ms_pickle_text(const ms_pickle *pickle, ms_pref ref);
-
-typedef enum ms_pickle_danger { MS_PICKLE_KNOWN, MS_PICKLE_UNKNOWN, MS_PICKLE_DANGEROUS } ms_pickle_danger;
-
-/* What a name could do if someone loaded the file: KNOWN is in torch's own list for weights_only, DANGEROUS runs code or opens
- * files. */
-ms_pickle_danger ms_pickle_judge(ms_str module, ms_str name);
 
 #endif

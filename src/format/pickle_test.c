@@ -2,6 +2,7 @@
 
 #include "broken.h"
 #include "test.h"
+#include "torch_judge.h"
 #include "torch_tree.h"
 
 /* Python: pickle.dumps({"a": [1, -2, 300, 70000, -5000000000, 2**70, 1.5, None, True, False], "b": ("x", "\u00e9", b"\0\xff",
@@ -104,7 +105,12 @@ TEST(a_call_in_a_pickle_is_a_node_and_a_finding) {
     CHECK(ms_pickle_node(&p, p.root)->kind == MS_PNODE_CALL);
     CHECK_EQ_I64(p.n_globals, 1);
     const ms_broken_rules rules = {.path = "evil.pt", .notes = &notes};
-    CHECK(!ms_torch_tree_judge(&p, &rules, 0));
+    ms_buf refused = {0};
+    ms_torch_verdict verdict = {.weights_only = true, .refused = {.buf = &refused}};
+    CHECK_OK(ms_torch_judge(&verdict, &p, &rules, 0, &err), &err);
+    CHECK(!verdict.weights_only);
+    CHECK_EQ_TEXT(refused.bytes, "{\"name\": \"posix.system\", \"offset\": 2, \"dangerous\": true}");
+    ms_buf_free(&refused);
     CHECK(notes.n == 1 && notes.items[0].severity == MS_NOTE_ERROR && notes.items[0].offset == 2);
     CHECK(strstr(notes.items[0].message.text, "posix.system"));
     ms_notes_free(&notes);
@@ -117,7 +123,7 @@ TEST(a_list_that_holds_itself_is_walked_once) {
     ms_err err = {0};
     const ms_broken_rules rules = {.path = "cycle.pt"};
     CHECK_OK(ms_pickle_read(&p, cyclic, sizeof cyclic, 0, &err), &err);
-    CHECK_OK(ms_torch_tree_build(&tree, &p, &rules, &err), &err);
+    CHECK_OK(ms_torch_tree_build(&tree, &p, NULL, &rules, &err), &err);
     CHECK_EQ_I64(tree.tensors.n, 0);
     ms_torch_tree_free(&tree);
     ms_pickle_free(&p);
@@ -164,7 +170,7 @@ TEST(sharing_that_would_explode_stays_small) {
     const ms_broken_rules rules = {.path = "bomb.pt"};
     CHECK_OK(ms_pickle_read(&p, bytes, n, 0, &err), &err);
     CHECK(p.nodes.n < 100);
-    CHECK_OK(ms_torch_tree_build(&tree, &p, &rules, &err), &err);
+    CHECK_OK(ms_torch_tree_build(&tree, &p, NULL, &rules, &err), &err);
     ms_torch_tree_free(&tree);
     ms_pickle_free(&p);
 }

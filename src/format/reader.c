@@ -10,13 +10,8 @@
 #include "safetensors.h"
 #include "torch.h"
 
-const ms_format *const ms_formats[] = {&ms_safetensors_format,
-                                       &ms_gguf_format,
-                                       &ms_torch_zip_format,
-                                       &ms_torch_legacy_format,
-                                       &ms_npz_format,
-                                       &ms_npy_format,
-                                       NULL};
+const ms_format *const ms_formats[] = {&ms_safetensors_format, &ms_gguf_format, &ms_torch_zip_format, &ms_torch_legacy_format,
+                                       &ms_torch_tar_format,   &ms_npz_format,  &ms_npy_format,       NULL};
 
 enum { HEAD_BYTES = 4096 };
 
@@ -108,6 +103,19 @@ ms_status ms_reader_open(ms_reader **out, ms_source *source, const ms_read_optio
     else ms_source_close(source);
     *out = NULL;
     return status;
+}
+
+ms_status ms_reader_hand_over(ms_reader **out, ms_reader *reader, ms_status status, const ms_stored *tensors, size_t n_tensors,
+                              const ms_metadata *metadata, size_t n_metadata) {
+    if (status != MS_OK) {
+        reader->source = NULL;
+        ms_reader_close(reader);
+        return status;
+    }
+    reader->tensors = tensors, reader->n_tensors = n_tensors;
+    reader->metadata = metadata, reader->n_metadata = n_metadata;
+    *out = reader;
+    return MS_OK;
 }
 
 void ms_reader_close(ms_reader *reader) {

@@ -75,4 +75,9 @@ extern const ms_format *const ms_formats[];
 ms_status ms_reader_open(ms_reader **out, ms_source *source, const ms_read_options *options, ms_notes *notes, ms_err *err);
 void ms_reader_close(ms_reader *reader);
 
+/* How the `open` of a format ends: its lists go to the reader, the reader to the caller. Not MS_OK: the reader is closed, and
+ * the source stays with the caller. */
+ms_status ms_reader_hand_over(ms_reader **out, ms_reader *reader, ms_status status, const ms_stored *tensors, size_t n_tensors,
+                              const ms_metadata *metadata, size_t n_metadata);
+
 #endif

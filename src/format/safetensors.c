@@ -458,17 +458,7 @@ static ms_status open_safetensors(ms_reader **out, ms_source *source, const ms_r
     r->base = (ms_reader){.format = &ms_safetensors_format, .source = source, .close_format = close_safetensors};
     const ms_broken_rules rules = {.path = source->path, .lenient = options->lenient, .notes = notes};
     const ms_status status = read_and_check(r, &rules, err);
-    if (status != MS_OK) {
-        r->base.source = NULL; /* stays with the caller */
-        ms_reader_close(&r->base);
-        return status;
-    }
-    r->base.tensors = r->list.items;
-    r->base.n_tensors = r->list.n;
-    r->base.metadata = r->metadata.items;
-    r->base.n_metadata = r->metadata.n;
-    *out = &r->base;
-    return MS_OK;
+    return ms_reader_hand_over(out, &r->base, status, r->list.items, r->list.n, r->metadata.items, r->metadata.n);
 }
 
 const ms_format ms_safetensors_format = {

@@ -2,12 +2,15 @@
  * PyTorch files.
  *
  *   zip       a ZIP archive (zip.c) with one top folder: FOLDER/data.pkl, the pickle of the object; FOLDER/data/KEY, the bytes
- * of storage KEY, stored and aligned; FOLDER/byteorder, "little" or "big" (absent: little). Since torch 1.6. stacked   five
- * pickles in a row: the magic 0x1950A86A20F9469CFC6C, the protocol number 1001, the system info, the object, the sorted list of
- * storage keys; then for each key in that order an i64 count of elements and the elements. Before 1.6.
+ * of storage KEY, stored and aligned; FOLDER/byteorder, "little" or "big" (absent: little). Since torch 1.6. With
+ *             FOLDER/constants.pkl it is a TorchScript archive, whose modules are objects with their parameters as state.
+ *   stacked   five pickles in a row: the magic 0x1950A86A20F9469CFC6C, the protocol number 1001, the system info, the object,
+ * the sorted list of storage keys; then for each key in that order an i64 count of elements and the elements. Before 1.6. tar
+ * see torch_tar.h. Before 0.2.
  *
- * The pickle is read as data (pickle.c), the tensors in it are found by torch_tree.c. Contiguous tensors are used where they
- * lie, transposed ones too (column_major); other strides are gathered as they are read (strided.c).
+ * The pickle is read as data (pickle.c), the tensors in it are found by torch_tree.c, what loading it would do is judged by
+ * torch_judge.c. Contiguous tensors are used where they lie, transposed ones too (column_major); other strides are gathered as
+ * they are read (strided.c).
  */
 #include "torch.h"
 
@@ -15,6 +18,8 @@
 #include "inflate.h"
 #include "map.h"
 #include "mem.h"
+#include "torch_judge.h"
+#include "torch_tar.h"
 #include "torch_tree.h"
 #include "zip.h"
 
@@ -44,6 +49,8 @@ typedef struct opener {
     ms_scratch pickle_bytes; /* a copy */
     size_t n_pickle;
     uint64_t pickle_at; /* in the file, for messages */
+    ms_torch_verdict verdict;
+    ms_buf refused; /* of the verdict */
 } opener;
 
 /* ---- tensors ---- */
@@ -155,20 +162,27 @@ static ms_status add_metadata(opener *o, ms_str key, ms_str value) {
                                                                                   : ms_err_memory(o->err, "the metadata");
 }
 
-static ms_status use_tree(opener *o, const ms_pickle *pickle, const ms_torch_tree *tree) {
+static ms_status use_tree(opener *o, const ms_torch_tree *tree) {
     for (size_t i = 0; i < tree->tensors.n; i++) MS_TRY(add_tensor(o, &tree->tensors.items[i]));
     MS_TRY(note_ties(o, tree));
     for (size_t i = 0; i < tree->extras.n; i++) MS_TRY(add_metadata(o, tree->extras.items[i].key, tree->extras.items[i].json));
-    const bool weights_only = ms_torch_tree_judge(pickle, &o->rules, o->pickle_at);
-    return add_metadata(o, MS_STR("torch.weights_only"), weights_only ? MS_STR("yes") : MS_STR("no"));
+    return MS_OK;
 }
 
-static ms_status use_pickle(opener *o, const ms_pickle *pickle) {
+static ms_status use_pickle(opener *o, const ms_pickle *pickle, const ms_torch_given *given) {
     ms_torch_tree tree;
-    MS_TRY(ms_torch_tree_build(&tree, pickle, &o->rules, o->err));
-    const ms_status status = use_tree(o, pickle, &tree);
+    MS_TRY(ms_torch_tree_build(&tree, pickle, given, &o->rules, o->err));
+    const ms_status status = use_tree(o, &tree);
     ms_torch_tree_free(&tree);
-    return status;
+    MS_TRY(status);
+    return ms_torch_judge(&o->verdict, pickle, &o->rules, o->pickle_at, o->err);
+}
+
+static ms_status add_verdict(opener *o) {
+    ms_json_out_end(&o->verdict.refused);
+    if (o->refused.failed) return ms_err_memory(o->err, "the names of a pickle");
+    MS_TRY(add_metadata(o, MS_STR("torch.weights_only"), o->verdict.weights_only ? MS_STR("yes") : MS_STR("no")));
+    return add_metadata(o, MS_STR("torch.refused"), ms_buf_str(&o->refused));
 }
 
 static ms_status within_path(const opener *o, ms_status status) {
@@ -231,7 +245,8 @@ static const ms_zip_member *find_pickle(const ms_zip *zip, ms_str *folder) {
 
 static ms_status check_byteorder(opener *o, const ms_zip *zip, ms_str folder) {
     const ms_str name = ms_arena_printf(&o->reader->base.arena, "%.*sbyteorder", (int)folder.size, folder.text);
-    const ms_zip_member *const m = name.text ? ms_zip_find(zip, name) : NULL;
+    if (!name.text) return ms_err_memory(o->err, "the name of a member");
+    const ms_zip_member *const m = ms_zip_find(zip, name);
     if (!m || m->n_bytes > 16) return MS_OK;
     ms_scratch text = {0};
     ms_status status = load_member(o, m, &text);
@@ -240,6 +255,17 @@ static ms_status check_byteorder(opener *o, const ms_zip *zip, ms_str folder) {
                                       "a big-endian file; save it again on a usual machine");
     ms_scratch_free(&text);
     return status;
+}
+
+/* What torch.jit.save writes is loaded with its code, by another function. */
+static ms_status check_torchscript(opener *o, const ms_zip *zip, ms_str folder) {
+    const ms_str name = ms_arena_printf(&o->reader->base.arena, "%.*sconstants.pkl", (int)folder.size, folder.text);
+    if (!name.text) return ms_err_memory(o->err, "the name of a member");
+    const ms_zip_member *const m = ms_zip_find(zip, name);
+    if (!m) return MS_OK;
+    o->verdict.weights_only = false;
+    return ms_broken_remark_at(&o->rules, o->err, MS_NOTE_WARNING, "torch.script", MS_STR_NONE, (int64_t)m->header_at,
+                               "a TorchScript archive, which carries code; torch.load(weights_only=True) refuses it");
 }
 
 static ms_status list_storages(opener *o, const ms_zip *zip, ms_str folder) {
@@ -265,17 +291,39 @@ static ms_status read_zip_members(opener *o, const ms_zip *zip) {
         return ms_broken_beyond_use(&o->rules, o->err, MS_ERR_UNSUPPORTED, MS_STR_NONE, MS_NOTE_NO_OFFSET,
                                     "a ZIP archive without data.pkl");
     MS_TRY(check_byteorder(o, zip, folder));
+    MS_TRY(check_torchscript(o, zip, folder));
     MS_TRY(load_member(o, m, &o->pickle_bytes));
     o->pickle_at = m->method == MS_ZIP_STORED ? m->offset : 0;
     MS_TRY(list_storages(o, zip, folder));
     MS_TRY(within_path(o, ms_pickle_read(&pickle, o->pickle_bytes.bytes, (size_t)m->n_bytes, 0, o->err)));
-    const ms_status status = use_pickle(o, &pickle);
+    const ms_status status = use_pickle(o, &pickle, NULL);
     ms_pickle_free(&pickle);
+    return status;
+}
+
+/* Files that are called .pt and are something else. */
+static ms_status refuse_others(opener *o) {
+    ms_source *const source = o->reader->base.source;
+    ms_scratch scratch = {0};
+    const void *bytes;
+    const size_t n = source->size < 8 ? (size_t)source->size : 8;
+    ms_status status = ms_source_view(source, 0, n, &scratch, &bytes, o->err);
+    const uint8_t *const head = bytes;
+    if (status == MS_OK && !ms_zip_probe(head, n))
+        status = ms_broken_beyond_use(&o->rules, o->err, MS_ERR_UNSUPPORTED, MS_STR_NONE, 0,
+                                      n == 8 && memcmp(head, "PYTORCH1", 8) == 0
+                                          ? "a preview format of PyTorch 1.0, which nothing reads any more"
+                                      : n >= 2 && head[0] == 0x80 && head[1] <= 5
+                                          ? "a plain pickle, which torch.save did not write; load it where it "
+                                            "comes from and save its tensors with torch.save or safetensors"
+                                          : "is no PyTorch file: neither a ZIP archive, nor stacked pickles, nor tar");
+    ms_scratch_free(&scratch);
     return status;
 }
 
 static ms_status read_zip(opener *o) {
     ms_zip zip;
+    MS_TRY(refuse_others(o));
     MS_TRY(ms_zip_open(&zip, o->reader->base.source, &o->rules, o->err));
     const ms_status status = read_zip_members(o, &zip);
     ms_zip_free(&zip);
@@ -286,90 +334,128 @@ static ms_status read_zip(opener *o) {
 
 static const uint8_t magic[] = {0x80, 0x02, 0x8A, 0x0A, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19, 0x2E};
 
-/* The pickles are at the beginning; how long they are is known only once they are read, so the view grows until they fit. */
 static ms_status read_next(opener *o, size_t *at, ms_pickle *out) {
     MS_TRY(ms_pickle_read(out, (const uint8_t *)o->pickle_bytes.bytes + *at, o->n_pickle - *at, 0, o->err));
     *at += out->n_bytes;
     return MS_OK;
 }
 
-/* Storage classes of all persistent ids, the optimiser's too: their sizes place those that follow. */
-static size_t item_of_key(const ms_pickle *p, ms_str key) {
-    static const struct {
-        const char *name;
-        size_t item;
-    } items[] = {{"DoubleStorage", 8}, {"FloatStorage", 4},  {"HalfStorage", 2},         {"BFloat16Storage", 2},
-                 {"LongStorage", 8},   {"IntStorage", 4},    {"ShortStorage", 2},        {"CharStorage", 1},
-                 {"ByteStorage", 1},   {"BoolStorage", 1},   {"ComplexFloatStorage", 8}, {"ComplexDoubleStorage", 16},
-                 {"QInt8Storage", 1},  {"QUInt8Storage", 1}, {"QInt32Storage", 4},       {"UntypedStorage", 1}};
-    for (size_t i = 0; i < p->nodes.n; i++) {
-        if (p->nodes.items[i].kind != MS_PNODE_PERSISTENT) continue;
-        const ms_pref id = p->nodes.items[i].items[0], type = ms_pickle_item(p, id, 1);
-        if (!ms_str_equal(ms_pickle_text(p, ms_pickle_item(p, id, 2)), key) || type == MS_PREF_NONE) continue;
-        if (ms_pickle_node(p, type)->kind != MS_PNODE_GLOBAL) continue;
-        for (size_t k = 0; k < sizeof items / sizeof items[0]; k++)
-            if (ms_str_is(ms_pickle_node(p, type)->global.name, items[k].name)) return items[k].item;
+/* The storage at this byte of the file. item: bytes of an element, 0 unknown. */
+static ms_status place_one(opener *o, ms_str key, size_t item, uint64_t *at) {
+    ms_source *const source = o->reader->base.source;
+    ms_scratch scratch = {0};
+    const void *bytes;
+    int64_t n = -1;
+    ms_status status = MS_OK;
+    if (ms_range_inside(*at, sizeof n, source->size)) {
+        status = ms_source_view(source, *at, sizeof n, &scratch, &bytes, o->err);
+        if (status == MS_OK) memcpy(&n, bytes, sizeof n);
     }
-    return 0;
+    ms_scratch_free(&scratch);
+    MS_TRY(status);
+    storage s = {.key = ms_arena_copy(&o->reader->base.arena, key), .source = source, .offset = *at + sizeof n};
+    if (!s.key.text) return ms_err_memory(o->err, "the storages");
+    if (item == 0 || n < 0 || !ms_mul_u64((uint64_t)n, item, &s.n_bytes) || !ms_range_inside(s.offset, s.n_bytes, source->size))
+        return ms_broken_beyond_use(
+            &o->rules, o->err, MS_ERR_DAMAGED, MS_STR_NONE, (int64_t)*at,
+            item ? "storage '%s' of %lld elements does not fit into the file; it is cut short, fetch it again"
+                 : "nothing says what storage '%s' of %lld elements holds; the file is damaged",
+            ms_str_shown(key).text, (long long)n);
+    *at = s.offset + s.n_bytes;
+    return add_storage(o, s);
 }
 
 static ms_status place_stacked(opener *o, const ms_pickle *object, const ms_pickle *keys, uint64_t at) {
     const ms_pnode *const list = ms_pickle_node(keys, keys->root);
-    ms_source *const source = o->reader->base.source;
-    for (uint32_t i = 0; list->kind == MS_PNODE_LIST && i < list->n_items; i++) {
+    ms_map items = {0};
+    ms_status status = ms_torch_tree_items(&items, object, o->err);
+    for (uint32_t i = 0; list->kind == MS_PNODE_LIST && i < list->n_items && status == MS_OK; i++) {
         const ms_str key = ms_pickle_text(keys, list->items[i]);
-        const size_t item = key.text ? item_of_key(object, key) : 0;
-        ms_scratch scratch = {0};
-        const void *bytes;
-        int64_t n = 0;
-        ms_status status = ms_source_view(source, at, 8, &scratch, &bytes, o->err);
-        if (status == MS_OK) memcpy(&n, bytes, 8);
-        ms_scratch_free(&scratch);
-        MS_TRY(status);
-        storage s = {.key = ms_arena_copy(&o->reader->base.arena, key), .source = source, .offset = at + 8};
-        if (!s.key.text) return ms_err_memory(o->err, "the storages");
-        if (item == 0 || n < 0 || !ms_mul_u64((uint64_t)n, item, &s.n_bytes) ||
-            !ms_range_inside(s.offset, s.n_bytes, source->size))
-            return ms_broken(&o->rules, o->err, "torch.storage", MS_STR_NONE, (int64_t)at,
-                             "storage '%s' of %lld elements does not fit into the file; it is cut short or damaged",
-                             ms_str_shown(key).text, (long long)n);
-        MS_TRY(add_storage(o, s));
-        at = s.offset + s.n_bytes;
+        const size_t *const item = key.text ? ms_map_find(&items, key) : NULL;
+        status = place_one(o, key, item ? *item : 0, &at);
     }
-    return MS_OK;
+    ms_map_free(&items);
+    return status;
 }
 
-static ms_status read_five(opener *o, ms_pickle pickles[static 5], int *n_read) {
-    size_t at = 0, object_at = 0;
-    for (*n_read = 0; *n_read < 5; ++*n_read) {
-        if (*n_read == 3) object_at = at;
-        MS_TRY(within_path(o, read_next(o, &at, &pickles[*n_read])));
-    }
+static ms_status use_five(opener *o, const ms_pickle pickles[static 5], uint64_t object_at, uint64_t end) {
     const ms_pref little = ms_pickle_get(&pickles[2], pickles[2].root, "little_endian");
     int64_t is_little = 1;
     if (ms_pickle_int(&pickles[2], little, &is_little) && !is_little)
         return ms_broken_beyond_use(&o->rules, o->err, MS_ERR_UNSUPPORTED, MS_STR_NONE, MS_NOTE_NO_OFFSET,
                                     "a big-endian file; save it again on a usual machine");
     o->pickle_at = object_at;
-    MS_TRY(place_stacked(o, &pickles[3], &pickles[4], at));
-    return use_pickle(o, &pickles[3]);
+    MS_TRY(place_stacked(o, &pickles[3], &pickles[4], end));
+    for (int i = 0; i < 3; i++) MS_TRY(ms_torch_judge(&o->verdict, &pickles[i], &o->rules, 0, o->err));
+    return use_pickle(o, &pickles[3], NULL);
 }
 
+/* *is_cut: they do not end in what is viewed. */
+static ms_status read_five(opener *o, bool *is_cut) {
+    ms_pickle pickles[5] = {0};
+    size_t at = 0, object_at = 0;
+    int n_read = 0;
+    ms_status status = MS_OK;
+    for (; n_read < 5 && status == MS_OK; n_read += status == MS_OK) {
+        if (n_read == 3) object_at = at;
+        status = within_path(o, read_next(o, &at, &pickles[n_read]));
+    }
+    *is_cut = status == MS_ERR_DAMAGED;
+    if (status == MS_OK) status = use_five(o, pickles, object_at, at);
+    for (int i = 0; i < n_read; i++) ms_pickle_free(&pickles[i]);
+    return status;
+}
+
+/* How long the pickles are is known only once they are read: a mapped file is seen as a whole, of others the view grows. */
 static ms_status read_stacked(opener *o) {
+    enum { FIRST_VIEW = 1 << 20, GROWTH = 8 };
+    ms_source *const source = o->reader->base.source;
+    const uint64_t most = source->size < most_pickle ? source->size : most_pickle;
+    uint64_t n = source->map || most < FIRST_VIEW ? most : FIRST_VIEW;
+    for (;;) {
+        ms_scratch viewed = {0};
+        const void *bytes;
+        bool is_cut = false;
+        ms_status status = ms_source_view(source, 0, (size_t)n, &viewed, &bytes, o->err);
+        o->pickle_bytes.bytes = (void *)(uintptr_t)bytes, o->n_pickle = (size_t)n;
+        if (status == MS_OK) status = read_five(o, &is_cut);
+        o->pickle_bytes = (ms_scratch){0}; /* the view's */
+        ms_scratch_free(&viewed);
+        if (!is_cut || n == most) return status;
+        n = most / GROWTH < n ? most : n * GROWTH;
+    }
+}
+
+/* ---- tar ---- */
+
+static ms_status use_tar(opener *o, const ms_torch_tar *tar) {
     ms_source *const source = o->reader->base.source;
     const void *bytes;
-    ms_scratch viewed = {0};
-    o->n_pickle = (size_t)(source->size < most_pickle ? source->size : most_pickle);
-    ms_status status = ms_source_view(source, 0, o->n_pickle, &viewed, &bytes, o->err);
-    if (status != MS_OK) return status;
-    const bool mapped = source->map != NULL;
-    if (mapped) o->pickle_bytes.bytes = (void *)(uintptr_t)bytes; /* read in place: its length is not known beforehand */
-    else o->pickle_bytes = viewed;
-    ms_pickle pickles[5] = {0};
-    int n_read = 0;
-    status = read_five(o, pickles, &n_read);
-    for (int i = 0; i < n_read; i++) ms_pickle_free(&pickles[i]);
-    if (mapped) o->pickle_bytes = (ms_scratch){0};
+    ms_pickle pickle;
+    for (size_t i = 0; i < tar->storages.n; i++) {
+        const ms_torch_storage *const s = &tar->storages.items[i];
+        MS_TRY(add_storage(o, (storage){s->key, source, s->offset, s->n_bytes}));
+    }
+    if (tar->n_pickle > most_pickle)
+        return ms_broken_beyond_use(&o->rules, o->err, MS_ERR_UNSUPPORTED, MS_STR_NONE, (int64_t)tar->pickle_at,
+                                    "%llu bytes of pickle; at most 1 GiB is read", (unsigned long long)tar->n_pickle);
+    MS_TRY(ms_source_view(source, tar->pickle_at, (size_t)tar->n_pickle, &o->pickle_bytes, &bytes, o->err));
+    o->pickle_at = tar->pickle_at;
+    o->verdict.weights_only = false;
+    MS_TRY(ms_broken_remark(&o->rules, o->err, MS_NOTE_INFO, "torch.tar", MS_STR_NONE,
+                            "the tar format of torch 0.1, which torch.load(weights_only=True) refuses"));
+    MS_TRY(within_path(o, ms_pickle_read(&pickle, bytes, (size_t)tar->n_pickle, 0, o->err)));
+    const ms_status status = use_pickle(o, &pickle, &tar->given);
+    ms_pickle_free(&pickle);
+    return status;
+}
+
+static ms_status read_tar(opener *o) {
+    ms_torch_tar tar;
+    ms_status status = ms_torch_tar_read(&tar, o->reader->base.source, &o->rules, o->err);
+    if (status == MS_OK) status = use_tar(o, &tar);
+    ms_map_free(&o->by_key); /* its keys are the tar's */
+    ms_torch_tar_free(&tar);
     return status;
 }
 
@@ -392,22 +478,17 @@ static ms_status open_torch(ms_reader **out, ms_source *source, const ms_format 
     opener o = {.reader = r,
                 .rules = {.path = source->path, .lenient = options->lenient, .notes = notes},
                 .budget = options->inflate_budget ? options->inflate_budget : default_budget,
+                .verdict = {.weights_only = true},
                 .err = err};
-    const ms_status status = read(&o);
+    o.verdict.refused = (ms_json_out){.buf = &o.refused};
+    ms_json_out_begin_array(&o.verdict.refused);
+    ms_status status = read(&o);
+    if (status == MS_OK) status = add_verdict(&o);
+    ms_buf_free(&o.refused);
     ms_scratch_free(&o.pickle_bytes);
     MS_VEC_FREE(&o.storages);
     ms_map_free(&o.by_key);
-    if (status != MS_OK) {
-        r->base.source = NULL; /* stays with the caller */
-        ms_reader_close(&r->base);
-        return status;
-    }
-    r->base.tensors = r->list.items;
-    r->base.n_tensors = r->list.n;
-    r->base.metadata = r->metadata.items;
-    r->base.n_metadata = r->metadata.n;
-    *out = &r->base;
-    return MS_OK;
+    return ms_reader_hand_over(out, &r->base, status, r->list.items, r->list.n, r->metadata.items, r->metadata.n);
 }
 
 static ms_status open_zip(ms_reader **out, ms_source *source, const ms_read_options *options, ms_notes *notes, ms_err *err) {
@@ -417,6 +498,10 @@ static ms_status open_zip(ms_reader **out, ms_source *source, const ms_read_opti
 static ms_status open_stacked(ms_reader **out, ms_source *source, const ms_read_options *options, ms_notes *notes,
                               ms_err *err) {
     return open_torch(out, source, &ms_torch_legacy_format, read_stacked, options, notes, err);
+}
+
+static ms_status open_tar(ms_reader **out, ms_source *source, const ms_read_options *options, ms_notes *notes, ms_err *err) {
+    return open_torch(out, source, &ms_torch_tar_format, read_tar, options, notes, err);
 }
 
 /* torch.save writes the pickle first. */
@@ -429,3 +514,5 @@ static bool probe_stacked(const void *head, size_t n) { return n >= sizeof magic
 const ms_format ms_torch_zip_format = {.name = "torch", .extension = ".pt", .probe = probe_zip, .open = open_zip};
 const ms_format ms_torch_legacy_format = {
     .name = "torch (stacked pickles)", .extension = ".pth", .probe = probe_stacked, .open = open_stacked};
+const ms_format ms_torch_tar_format = {
+    .name = "torch (tar)", .extension = ".pth.tar", .probe = ms_torch_tar_probe, .open = open_tar};

@@ -4,62 +4,15 @@
 
 #include "checked.h"
 #include "json.h"
-#include "map.h"
+#include "torch_type.h"
 
 enum { MOST_UNWRAPPING = 8, MOST_JSON_DEPTH = 12, MOST_JSON_BYTES = 1 << 16, MOST_NAME = 4096 };
 
 /* ---- one tensor ---- */
 
-static const struct {
-    const char *name;
-    ms_dtype dtype;
-    size_t item;
-} types[] = {
-    {"DoubleStorage", MS_DTYPE_F64, 8},
-    {"FloatStorage", MS_DTYPE_F32, 4},
-    {"HalfStorage", MS_DTYPE_F16, 2},
-    {"BFloat16Storage", MS_DTYPE_BF16, 2},
-    {"LongStorage", MS_DTYPE_I64, 8},
-    {"IntStorage", MS_DTYPE_I32, 4},
-    {"ShortStorage", MS_DTYPE_I16, 2},
-    {"CharStorage", MS_DTYPE_I8, 1},
-    {"ByteStorage", MS_DTYPE_U8, 1},
-    {"BoolStorage", MS_DTYPE_BOOL, 1},
-    {"ComplexFloatStorage", MS_DTYPE_C64, 8},
-    {"ComplexDoubleStorage", MS_DTYPE_UNKNOWN, 16},
-    {"QInt8Storage", MS_DTYPE_UNKNOWN, 1},
-    {"QUInt8Storage", MS_DTYPE_UNKNOWN, 1},
-    {"QInt32Storage", MS_DTYPE_UNKNOWN, 4},
-    {"QUInt4x2Storage", MS_DTYPE_UNKNOWN, 1},
-    {"QUInt2x4Storage", MS_DTYPE_UNKNOWN, 1},
-    {"float64", MS_DTYPE_F64, 8},
-    {"double", MS_DTYPE_F64, 8},
-    {"float32", MS_DTYPE_F32, 4},
-    {"float", MS_DTYPE_F32, 4},
-    {"float16", MS_DTYPE_F16, 2},
-    {"half", MS_DTYPE_F16, 2},
-    {"bfloat16", MS_DTYPE_BF16, 2},
-    {"int64", MS_DTYPE_I64, 8},
-    {"int32", MS_DTYPE_I32, 4},
-    {"int16", MS_DTYPE_I16, 2},
-    {"int8", MS_DTYPE_I8, 1},
-    {"uint8", MS_DTYPE_U8, 1},
-    {"uint16", MS_DTYPE_U16, 2},
-    {"uint32", MS_DTYPE_U32, 4},
-    {"uint64", MS_DTYPE_U64, 8},
-    {"bool", MS_DTYPE_BOOL, 1},
-    {"float8_e4m3fn", MS_DTYPE_F8_E4M3, 1},
-    {"float8_e5m2", MS_DTYPE_F8_E5M2, 1},
-    {"float8_e4m3fnuz", MS_DTYPE_F8_E4M3FNUZ, 1},
-    {"float8_e5m2fnuz", MS_DTYPE_F8_E5M2FNUZ, 1},
-    {"float8_e8m0fnu", MS_DTYPE_F8_E8M0, 1},
-    {"complex64", MS_DTYPE_C64, 8},
-};
-
 static void set_type(ms_torch_tensor *t, ms_str name) {
-    t->type = name, t->dtype = MS_DTYPE_UNKNOWN, t->item = 0;
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-        if (ms_str_is(name, types[i].name)) t->dtype = types[i].dtype, t->item = types[i].item;
+    const ms_torch_type type = ms_torch_type_of(name);
+    t->type = name, t->dtype = type.dtype, t->item = type.item;
 }
 
 /* ('storage', class, key, location, numel[, view]); the view of old files is (key, offset, size). */
@@ -121,41 +74,88 @@ static bool name_is(const ms_pickle *p, ms_pref callee, const char *name) {
            ms_str_starts_with(node->global.module, MS_STR("torch"));
 }
 
-/* True when the node describes a tensor; *usable false when it does so in a way that is not understood. */
-static bool read_tensor(ms_torch_tensor *t, const ms_pickle *p, ms_pref ref, bool *usable) {
-    *usable = false;
-    ms_pref callee = MS_PREF_NONE, args = MS_PREF_NONE;
-    for (int level = 0; level < MOST_UNWRAPPING; level++) {
-        if (callee == MS_PREF_NONE) {
-            if (ref == MS_PREF_NONE || ms_pickle_node(p, ref)->kind != MS_PNODE_CALL) return level > 0;
-            callee = ms_pickle_node(p, ref)->call.callee, args = ms_pickle_node(p, ref)->call.args;
-            t->at = ms_pickle_node(p, ref)->at;
-        }
-        if (args == MS_PREF_NONE) return false;
-        const bool is_v3 = name_is(p, callee, "_rebuild_tensor_v3");
-        if (is_v3 || name_is(p, callee, "_rebuild_tensor_v2") || name_is(p, callee, "_rebuild_tensor") ||
-            name_is(p, callee, "_rebuild_qtensor"))
-            return *usable = read_rebuild(t, p, args, is_v3), true;
-        if (name_is(p, callee, "_rebuild_from_type_v2") ||
-            name_is(p, callee, "_rebuild_from_type")) { /* (function, type, args, state) */
-            callee = ms_pickle_item(p, args, 0);
-            args = ms_pickle_item(p, args, name_is(p, ms_pickle_node(p, ref)->call.callee, "_rebuild_from_type") ? 1 : 2);
-            if (callee == MS_PREF_NONE) return false;
-            continue;
-        }
-        const bool wraps = name_is(p, callee, "_rebuild_parameter") || name_is(p, callee, "_rebuild_parameter_with_state") ||
-                           name_is(p, callee, "Parameter") || name_is(p, callee, "Buffer");
-        if (!wraps)
-            return name_is(p, callee, "_rebuild_sparse_tensor") || name_is(p, callee, "_rebuild_meta_tensor_no_storage") ||
-                   name_is(p, callee, "_rebuild_nested_tensor") || name_is(p, callee, "_rebuild_wrapper_subclass");
-        ref = ms_pickle_item(p, args, 0);
-        callee = MS_PREF_NONE;
-    }
+typedef enum ms_tensor_kind { NO_TENSOR, TENSOR, SPARSE, WITHOUT_DATA, NESTED, SUBCLASS, LAZY, MALFORMED } ms_tensor_kind;
+
+/* What a function of torch that is no plain rebuilding makes. */
+static ms_tensor_kind kind_of_other(const ms_pickle *p, ms_pref callee) {
+    if (name_is(p, callee, "_rebuild_sparse_tensor") || name_is(p, callee, "_rebuild_sparse_csr_tensor")) return SPARSE;
+    if (name_is(p, callee, "_rebuild_meta_tensor_no_storage")) return WITHOUT_DATA;
+    if (name_is(p, callee, "_rebuild_nested_tensor")) return NESTED;
+    if (name_is(p, callee, "_rebuild_wrapper_subclass") || name_is(p, callee, "_rebuild_device_tensor_from_numpy"))
+        return SUBCLASS;
+    return NO_TENSOR;
+}
+
+/* The last argument of rebuilding may say that the values are conjugated or negated when they are used. */
+static bool is_lazy(const ms_pickle *p, ms_pref args, size_t n_plain) {
+    const ms_pref flags = ms_pickle_item(p, args, n_plain);
+    if (flags == MS_PREF_NONE || ms_pickle_node(p, flags)->kind != MS_PNODE_DICT) return false;
+    int64_t conj = 0, neg = 0;
+    ms_pickle_int(p, ms_pickle_get(p, flags, "conj"), &conj);
+    ms_pickle_int(p, ms_pickle_get(p, flags, "neg"), &neg);
+    return conj || neg;
+}
+
+static bool is_wrapper(const ms_pickle *p, ms_pref callee) {
+    static const char *const names[] = {
+        "_rebuild_parameter", "_rebuild_parameter_with_state", "Parameter", "Buffer", "_rebuild_device_tensor_from_cpu_tensor",
+        "_rebuild_xla_tensor"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (name_is(p, callee, names[i])) return true;
     return false;
 }
 
-/* Every element lies inside the storage; the size fits. */
-static bool fits(const ms_torch_tensor *t) {
+static ms_tensor_kind read_plain(ms_torch_tensor *t, const ms_pickle *p, ms_pref callee, ms_pref args) {
+    const bool is_v3 = name_is(p, callee, "_rebuild_tensor_v3"), is_v2 = name_is(p, callee, "_rebuild_tensor_v2");
+    if (!is_v3 && !is_v2 && !name_is(p, callee, "_rebuild_tensor") && !name_is(p, callee, "_rebuild_qtensor"))
+        return kind_of_other(p, callee);
+    if (!read_rebuild(t, p, args, is_v3)) return MALFORMED;
+    return (is_v2 && is_lazy(p, args, 6)) || (is_v3 && is_lazy(p, args, 7)) ? LAZY : TENSOR;
+}
+
+/* A tensor that stands for itself by its number: TENSOR, or MALFORMED when there is none of that number. */
+static ms_tensor_kind read_given(ms_torch_tensor *t, const ms_pickle *p, ms_pref ref, const ms_torch_given *given) {
+    char digits[24];
+    int64_t number;
+    const ms_pref id = ms_pickle_node(p, ref)->items[0];
+    ms_str key = ms_pickle_text(p, id);
+    if (ms_pickle_int(p, id, &number)) {
+        snprintf(digits, sizeof digits, "%lld", (long long)number);
+        key = ms_str_of(digits);
+    }
+    if (!given || !key.text) return NO_TENSOR;
+    const size_t *const found = ms_map_find(&given->by_key, key);
+    if (!found) return NO_TENSOR; /* a storage by itself */
+    const uint32_t at = t->at;
+    *t = given->tensors.items[*found];
+    t->at = at;
+    return TENSOR;
+}
+
+/* Reads through wrappers (parameters, subclasses) down to the tensor. */
+static ms_tensor_kind read_tensor(ms_torch_tensor *t, const ms_pickle *p, ms_pref ref, const ms_torch_given *given) {
+    for (int level = 0; level < MOST_UNWRAPPING; level++) {
+        const ms_pnode *const node = ref == MS_PREF_NONE ? NULL : ms_pickle_node(p, ref);
+        if (node && level == 0) t->at = node->at;
+        if (node && node->kind == MS_PNODE_PERSISTENT) return read_given(t, p, ref, given);
+        if (!node || node->kind != MS_PNODE_CALL) return level ? MALFORMED : NO_TENSOR;
+        ms_pref callee = node->call.callee, args = node->call.args;
+        for (; level < MOST_UNWRAPPING; level++) { /* (function, type, args, state) */
+            const bool is_typed = name_is(p, callee, "_rebuild_from_type") || name_is(p, callee, "_rebuild_from_type_v2");
+            if (args == MS_PREF_NONE || !is_typed) break;
+            callee = ms_pickle_item(p, args, 0);
+            args = ms_pickle_item(p, args, 2);
+            if (callee == MS_PREF_NONE) return MALFORMED;
+        }
+        if (args == MS_PREF_NONE) return NO_TENSOR;
+        if (!is_wrapper(p, callee)) return read_plain(t, p, callee, args);
+        ref = ms_pickle_item(p, args, 0);
+        if (ref == MS_PREF_NONE) ref = ms_pickle_item(p, node->call.state, 0); /* torch 0.1: Parameter() and a state */
+    }
+    return MALFORMED;
+}
+
+bool ms_torch_tensor_fits(const ms_torch_tensor *t) {
     uint64_t last = t->offset, n = 1, step;
     for (uint32_t i = 0; i < t->rank; i++)
         if (!ms_mul_u64(n, t->shape[i], &n)) return false;
@@ -177,6 +177,7 @@ typedef struct visit {
 
 typedef struct walker {
     const ms_pickle *p;
+    const ms_torch_given *given;
     ms_torch_tree *tree;
     const ms_broken_rules *rules;
     ms_err *err;
@@ -198,9 +199,13 @@ static bool is_module_part(ms_str key) {
     return ms_str_is(key, "_parameters") || ms_str_is(key, "_buffers") || ms_str_is(key, "_modules");
 }
 
+static bool may_hold_tensors(ms_pnode_kind kind) {
+    return kind == MS_PNODE_DICT || kind == MS_PNODE_CALL || kind == MS_PNODE_LIST || kind == MS_PNODE_TUPLE ||
+           kind == MS_PNODE_PERSISTENT;
+}
+
 static ms_status later(walker *w, ms_pref node, ms_str path, ms_str key, bool is_state) {
-    const ms_pnode_kind kind = ms_pickle_node(w->p, node)->kind;
-    if (kind != MS_PNODE_DICT && kind != MS_PNODE_CALL && kind != MS_PNODE_LIST && kind != MS_PNODE_TUPLE) return MS_OK;
+    if (!may_hold_tensors(ms_pickle_node(w->p, node)->kind)) return MS_OK;
     if (!key.text || path.size + key.size > MOST_NAME) return MS_OK;
     ms_str name = path;
     if (!(is_state && is_module_part(key)))
@@ -218,8 +223,7 @@ static ms_status walk_pairs(walker *w, const ms_pnode *node, ms_str path, bool i
 
 static ms_status walk_list(walker *w, const ms_pnode *node, ms_str path) {
     for (uint32_t i = node->n_items; i-- > 0;) {
-        const ms_pnode_kind kind = ms_pickle_node(w->p, node->items[i])->kind;
-        if (kind != MS_PNODE_DICT && kind != MS_PNODE_CALL && kind != MS_PNODE_LIST && kind != MS_PNODE_TUPLE) continue;
+        if (!may_hold_tensors(ms_pickle_node(w->p, node->items[i])->kind)) continue;
         MS_TRY(later(w, node->items[i], path, ms_arena_printf(&w->tree->arena, "%u", i), false));
     }
     return MS_OK;
@@ -232,22 +236,38 @@ static ms_pref state_dict_of(const ms_pickle *p, ms_pref state) {
     return state != MS_PREF_NONE && ms_pickle_node(p, state)->kind == MS_PNODE_DICT ? state : MS_PREF_NONE;
 }
 
-static ms_status note_tensor(walker *w, ms_torch_tensor t, bool usable, ms_str path) {
-    t.name = path;
-    if (!usable || !fits(&t))
-        return ms_broken(
-            w->rules, w->err, usable ? "torch.tensor_outside" : "torch.tensor_unknown", path, (int64_t)t.at,
-            usable ? "its elements lie outside its storage, or its size overflows"
-                   : "it is stored in a way that is not read here (sparse, nested, or damaged); --lenient lists the others");
+/* Sound, but not to be read as a matrix: a note, and the others go on. */
+static ms_status note_other(walker *w, ms_tensor_kind kind, uint32_t at, ms_str path) {
+    static const struct {
+        const char *code, *what;
+    } kinds[] = {
+        [SPARSE] = {"torch.sparse", "a sparse tensor; it is left out: save it with .to_dense() to have it read"},
+        [WITHOUT_DATA] = {"torch.no_data", "a tensor of the device 'meta', which has a shape but no values; it is left out"},
+        [NESTED] = {"torch.nested", "a nested tensor; it is left out: save its parts"},
+        [SUBCLASS] = {"torch.subclass", "a tensor of a class of its own, whose storage only that class knows; it is left out"},
+        [LAZY] = {"torch.lazy", "a tensor to be conjugated or negated when it is used; it is left out: save it with "
+                                ".resolve_conj().resolve_neg()"},
+    };
+    return ms_broken_remark_at(w->rules, w->err, MS_NOTE_WARNING, kinds[kind].code, path, at, "%s", kinds[kind].what);
+}
+
+static ms_status note_tensor(walker *w, ms_torch_tensor t, ms_tensor_kind kind, ms_str path) {
+    t.name = path.size ? path : MS_STR("tensor"); /* torch.save(tensor) */
+    if (kind != TENSOR && kind != MALFORMED) return note_other(w, kind, t.at, t.name);
+    if (kind == MALFORMED || !ms_torch_tensor_fits(&t))
+        return ms_broken(w->rules, w->err, kind == MALFORMED ? "torch.tensor_unknown" : "torch.tensor_outside", t.name,
+                         (int64_t)t.at, "%s",
+                         kind == MALFORMED ? "its description is damaged; --lenient lists the others"
+                                           : "its elements lie outside its storage, or its size overflows");
     return MS_VEC_PUSH(&w->tree->tensors, t) ? MS_OK : out_of_memory(w);
 }
 
 static ms_status visit_one(walker *w, visit v) {
     const ms_pnode *const node = ms_pickle_node(w->p, v.node);
     ms_torch_tensor t = {0};
-    bool usable;
-    if (node->kind == MS_PNODE_CALL && read_tensor(&t, w->p, v.node, &usable)) return note_tensor(w, t, usable, v.path);
-    if (w->seen[v.node]) return MS_OK;
+    const ms_tensor_kind kind = read_tensor(&t, w->p, v.node, w->given);
+    if (kind != NO_TENSOR) return note_tensor(w, t, kind, v.path);
+    if (w->seen[v.node] || node->kind == MS_PNODE_PERSISTENT) return MS_OK;
     w->seen[v.node] = 1;
     if (node->kind == MS_PNODE_DICT) return walk_pairs(w, node, v.path, false);
     if (node->kind != MS_PNODE_CALL) return walk_list(w, node, v.path);
@@ -284,6 +304,24 @@ static bool has_tensors_under(const ms_torch_tree *tree, ms_str part) {
     return false;
 }
 
+/* The part with most bytes of tensors that is no optimiser's, or "". */
+static ms_str largest_part(const ms_torch_tree *tree) {
+    ms_str best = MS_STR("");
+    uint64_t most = 0;
+    for (size_t i = 0; i < tree->tensors.n;) { /* tensors of a part follow each other */
+        const ms_str part = first_part(tree->tensors.items[i].name);
+        uint64_t n_bytes = 0, one;
+        for (; i < tree->tensors.n && ms_str_equal(first_part(tree->tensors.items[i].name), part); i++) {
+            const ms_torch_tensor *const t = &tree->tensors.items[i];
+            one = t->item;
+            for (uint32_t k = 0; k < t->rank; k++) one *= t->shape[k]; /* checked by ms_torch_tensor_fits */
+            if (t->name.size > part.size && !ms_add_u64(n_bytes, one, &n_bytes)) n_bytes = UINT64_MAX;
+        }
+        if (n_bytes > most && !ms_str_contains(part, MS_STR("optim"))) most = n_bytes, best = part;
+    }
+    return best;
+}
+
 /* The root's own values, as far as they are tensors. */
 static bool root_is_mostly_tensors(const walker *w) {
     const ms_pnode *const root = ms_pickle_node(w->p, w->p->root);
@@ -291,9 +329,7 @@ static bool root_is_mostly_tensors(const walker *w) {
     size_t n_tensors = 0;
     for (uint32_t i = 1; pairs && i < root->n_items; i += 2) {
         ms_torch_tensor t = {0};
-        bool usable;
-        n_tensors +=
-            ms_pickle_node(w->p, root->items[i])->kind == MS_PNODE_CALL && read_tensor(&t, w->p, root->items[i], &usable);
+        n_tensors += read_tensor(&t, w->p, root->items[i], w->given) != NO_TENSOR;
     }
     return pairs && n_tensors * 2 > root->n_items / 2;
 }
@@ -302,15 +338,11 @@ static ms_str choose_root(const walker *w) {
     static const char *const usual[] = {"model",     "state_dict", "model_state_dict", "module", "net",
                                         "generator", "ema",        "model_ema",        "params", "weights"};
     const ms_pnode_kind kind = ms_pickle_node(w->p, w->p->root)->kind;
-    if (root_is_mostly_tensors(w)) return MS_STR("");
+    if (root_is_mostly_tensors(w) || kind == MS_PNODE_LIST || kind == MS_PNODE_TUPLE) return MS_STR("");
     if (kind == MS_PNODE_CALL && !ms_pickle_node(w->p, w->p->root)->items_are_pairs) return MS_STR(""); /* a whole module */
     for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
         if (has_tensors_under(w->tree, ms_str_of(usual[i]))) return ms_str_of(usual[i]);
-    for (size_t i = 0; i < w->tree->tensors.n; i++) {
-        const ms_str part = first_part(w->tree->tensors.items[i].name);
-        if (part.size < w->tree->tensors.items[i].name.size && !ms_str_contains(part, MS_STR("optim"))) return part;
-    }
-    return MS_STR("");
+    return largest_part(w->tree);
 }
 
 static ms_str without_wrappers(ms_str name) {
@@ -369,14 +401,13 @@ typedef struct json_frame {
 static void put_plain(ms_json_out *out, const ms_pickle *p, ms_pref ref) {
     const ms_pnode *const node = ms_pickle_node(p, ref);
     ms_torch_tensor t;
-    bool usable;
     switch (node->kind) {
     case MS_PNODE_BOOL: ms_json_out_bool(out, node->boolean); break;
     case MS_PNODE_INT: ms_json_out_i64(out, node->integer); break;
     case MS_PNODE_FLOAT: ms_json_out_f64(out, node->real); break;
     case MS_PNODE_STR: ms_json_out_str(out, node->text); break;
     case MS_PNODE_GLOBAL: ms_json_out_str(out, node->global.name); break;
-    case MS_PNODE_CALL: ms_json_out_text(out, read_tensor(&t, p, ref, &usable) ? "<tensor>" : "<object>"); break;
+    case MS_PNODE_CALL: ms_json_out_text(out, read_tensor(&t, p, ref, NULL) != NO_TENSOR ? "<tensor>" : "<object>"); break;
     default: ms_json_out_null(out); break;
     }
 }
@@ -432,11 +463,10 @@ static ms_status collect_extras(walker *w) {
     for (uint32_t i = 0; i + 1 < root->n_items; i += 2) {
         const ms_str key = ms_pickle_text(w->p, root->items[i]);
         ms_torch_tensor t;
-        bool usable;
         if (!key.text || !ms_str_is_utf8(key, NULL) || ms_str_equal(key, w->tree->root) ||
             ms_str_contains(key, MS_STR("optim")))
             continue;
-        if (read_tensor(&t, w->p, root->items[i + 1], &usable)) continue;
+        if (read_tensor(&t, w->p, root->items[i + 1], w->given) != NO_TENSOR) continue;
         ms_buf text = {0};
         ms_json_out out = {.buf = &text};
         put_json(&out, w->p, root->items[i + 1]);
@@ -448,9 +478,11 @@ static ms_status collect_extras(walker *w) {
     return MS_OK;
 }
 
-ms_status ms_torch_tree_build(ms_torch_tree *out, const ms_pickle *pickle, const ms_broken_rules *rules, ms_err *err) {
+ms_status ms_torch_tree_build(ms_torch_tree *out, const ms_pickle *pickle, const ms_torch_given *given,
+                              const ms_broken_rules *rules, ms_err *err) {
     *out = (ms_torch_tree){.arena = {.budget = (size_t)1 << 30}};
-    walker w = {.p = pickle, .tree = out, .rules = rules, .err = err, .seen = ms_mem_zalloc(pickle->nodes.n + 1)};
+    walker w = {.p = pickle, .given = given, .tree = out, .rules = rules, .err = err};
+    w.seen = ms_mem_zalloc(pickle->nodes.n + 1);
     ms_status status = w.seen ? walk(&w) : out_of_memory(&w);
     if (status == MS_OK) status = keep_chosen(&w);
     if (status == MS_OK) status = collect_extras(&w);
@@ -466,133 +498,12 @@ void ms_torch_tree_free(ms_torch_tree *tree) {
     ms_arena_free(&tree->arena);
 }
 
-/* ---- what loading it would do ---- */
-
-/* Prefix of modules and names; a name of "" stands for all. torch 2.6's list for weights_only, and what code-running payloads
- * use. */
-static const struct {
-    const char *module, *name;
-    ms_pickle_danger danger;
-} judgements[] = {
-    {"collections", "OrderedDict", MS_PICKLE_KNOWN},
-    {"collections", "Counter", MS_PICKLE_KNOWN},
-    {"torch", "Size", MS_PICKLE_KNOWN},
-    {"torch", "Tensor", MS_PICKLE_KNOWN},
-    {"torch", "device", MS_PICKLE_KNOWN},
-    {"torch.nn.parameter", "Parameter", MS_PICKLE_KNOWN},
-    {"torch.nn.parameter", "Buffer", MS_PICKLE_KNOWN},
-    {"torch.serialization", "_get_layout", MS_PICKLE_KNOWN},
-    {"torch.storage", "UntypedStorage", MS_PICKLE_KNOWN},
-    {"torch.storage", "TypedStorage", MS_PICKLE_KNOWN},
-    {"torch._tensor", "_rebuild_from_type_v2", MS_PICKLE_KNOWN},
-    {"_codecs", "encode", MS_PICKLE_KNOWN},
-    {"builtins", "bytearray", MS_PICKLE_KNOWN},
-    {"builtins", "set", MS_PICKLE_KNOWN},
-    {"builtins", "complex", MS_PICKLE_KNOWN},
-    {"__builtin__", "bytearray", MS_PICKLE_KNOWN},
-    {"__builtin__", "set", MS_PICKLE_KNOWN},
-    {"builtins", "dict", MS_PICKLE_UNKNOWN},
-    {"builtins", "list", MS_PICKLE_UNKNOWN},
-    {"builtins", "tuple", MS_PICKLE_UNKNOWN},
-    {"builtins", "int", MS_PICKLE_UNKNOWN},
-    {"builtins", "float", MS_PICKLE_UNKNOWN},
-    {"builtins", "str", MS_PICKLE_UNKNOWN},
-    {"builtins", "slice", MS_PICKLE_UNKNOWN},
-    {"builtins", "range", MS_PICKLE_UNKNOWN},
-    {"builtins", "frozenset", MS_PICKLE_UNKNOWN},
-    {"builtins", "", MS_PICKLE_DANGEROUS},
-    {"__builtin__", "", MS_PICKLE_DANGEROUS},
-    {"os", "", MS_PICKLE_DANGEROUS},
-    {"posix", "", MS_PICKLE_DANGEROUS},
-    {"nt", "", MS_PICKLE_DANGEROUS},
-    {"sys", "", MS_PICKLE_DANGEROUS},
-    {"subprocess", "", MS_PICKLE_DANGEROUS},
-    {"socket", "", MS_PICKLE_DANGEROUS},
-    {"runpy", "", MS_PICKLE_DANGEROUS},
-    {"importlib", "", MS_PICKLE_DANGEROUS},
-    {"pickle", "", MS_PICKLE_DANGEROUS},
-    {"_pickle", "", MS_PICKLE_DANGEROUS},
-    {"shutil", "", MS_PICKLE_DANGEROUS},
-    {"pip", "", MS_PICKLE_DANGEROUS},
-    {"webbrowser", "", MS_PICKLE_DANGEROUS},
-    {"ctypes", "", MS_PICKLE_DANGEROUS},
-    {"code", "", MS_PICKLE_DANGEROUS},
-    {"pty", "", MS_PICKLE_DANGEROUS},
-    {"urllib", "", MS_PICKLE_DANGEROUS},
-    {"http", "", MS_PICKLE_DANGEROUS},
-    {"ftplib", "", MS_PICKLE_DANGEROUS},
-    {"requests", "", MS_PICKLE_DANGEROUS},
-    {"aiohttp", "", MS_PICKLE_DANGEROUS},
-    {"multiprocessing", "", MS_PICKLE_DANGEROUS},
-    {"asyncio", "", MS_PICKLE_DANGEROUS},
-    {"logging", "", MS_PICKLE_DANGEROUS},
-    {"timeit", "", MS_PICKLE_DANGEROUS},
-    {"cProfile", "", MS_PICKLE_DANGEROUS},
-    {"profile", "", MS_PICKLE_DANGEROUS},
-    {"pdb", "", MS_PICKLE_DANGEROUS},
-    {"bdb", "", MS_PICKLE_DANGEROUS},
-    {"trace", "", MS_PICKLE_DANGEROUS},
-    {"operator", "attrgetter", MS_PICKLE_DANGEROUS},
-    {"operator", "methodcaller", MS_PICKLE_DANGEROUS},
-    {"functools", "partial", MS_PICKLE_DANGEROUS},
-    {"functools", "reduce", MS_PICKLE_DANGEROUS},
-    {"types", "FunctionType", MS_PICKLE_DANGEROUS},
-    {"types", "CodeType", MS_PICKLE_DANGEROUS},
-    {"marshal", "", MS_PICKLE_DANGEROUS},
-    {"shelve", "", MS_PICKLE_DANGEROUS},
-    {"tempfile", "", MS_PICKLE_DANGEROUS},
-    {"linecache", "", MS_PICKLE_DANGEROUS},
-    {"io", "", MS_PICKLE_DANGEROUS},
-    {"_io", "", MS_PICKLE_DANGEROUS},
-    {"torch.storage", "_load_from_bytes", MS_PICKLE_DANGEROUS},
-    {"torch", "load", MS_PICKLE_DANGEROUS},
-    {"torch.hub", "", MS_PICKLE_DANGEROUS},
-    {"torch.serialization", "load", MS_PICKLE_DANGEROUS},
-    {"numpy.testing", "", MS_PICKLE_DANGEROUS},
-    {"numpy.f2py", "", MS_PICKLE_DANGEROUS},
-};
-
-/* "os" holds "os" and "os.path". */
-static bool is_module(ms_str module, ms_str of) {
-    return ms_str_starts_with(module, of) && (module.size == of.size || module.text[of.size] == '.');
-}
-
-ms_pickle_danger ms_pickle_judge(ms_str module, ms_str name) {
-    const bool is_torch = ms_str_is(module, "torch") || ms_str_is(module, "torch.cuda");
-    if (is_torch && ms_str_ends_with(name, MS_STR("Storage"))) return MS_PICKLE_KNOWN;
-    if (ms_str_is(module, "torch._utils") && ms_str_starts_with(name, MS_STR("_rebuild_"))) return MS_PICKLE_KNOWN;
-    if (is_torch)
-        for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-            if (ms_str_is(name, types[i].name)) return MS_PICKLE_KNOWN;
-    for (size_t i = 0; i < sizeof judgements / sizeof judgements[0]; i++) {
-        const bool same_name = judgements[i].name[0] ? ms_str_is(name, judgements[i].name) : true;
-        if (same_name && (judgements[i].name[0] ? ms_str_is(module, judgements[i].module)
-                                                : is_module(module, ms_str_of(judgements[i].module))))
-            return judgements[i].danger;
-    }
-    return MS_PICKLE_UNKNOWN;
-}
-
-bool ms_torch_tree_judge(const ms_pickle *pickle, const ms_broken_rules *rules, uint64_t pickle_at) {
-    bool weights_only = true;
-    ms_map said = {0};
+ms_status ms_torch_tree_items(ms_map *out, const ms_pickle *pickle, ms_err *err) {
     for (size_t i = 0; i < pickle->nodes.n; i++) {
-        const ms_pnode *const node = &pickle->nodes.items[i];
-        if (node->kind != MS_PNODE_GLOBAL) continue;
-        const ms_pickle_danger danger = ms_pickle_judge(node->global.module, node->global.name);
-        if (danger == MS_PICKLE_KNOWN) continue;
-        weights_only = false;
-        bool is_new = true;
-        if (!ms_map_add(&said, node->global.name, i, NULL, &is_new) || !is_new || !rules->notes) continue;
-        ms_notes_add(
-            rules->notes, danger == MS_PICKLE_DANGEROUS ? MS_NOTE_ERROR : MS_NOTE_WARNING,
-            danger == MS_PICKLE_DANGEROUS ? "torch.dangerous_global" : "torch.unknown_global", ms_str_of(rules->path),
-            MS_STR_NONE, (int64_t)(pickle_at + node->at),
-            danger == MS_PICKLE_DANGEROUS
-                ? "loading this file would import '%s.%s', which can run code or open files; it was only read as data here"
-                : "'%s.%s' is not in the list that torch.load(weights_only=True) takes",
-            ms_str_shown(node->global.module).text, ms_str_shown(node->global.name).text);
+        ms_torch_tensor t;
+        int64_t view_offset;
+        if (pickle->nodes.items[i].kind != MS_PNODE_PERSISTENT || !read_storage(&t, pickle, (ms_pref)i, &view_offset)) continue;
+        if (!ms_map_add(out, t.storage, t.item, NULL, NULL)) return ms_err_memory(err, "the storages");
     }
-    ms_map_free(&said);
-    return weights_only;
+    return MS_OK;
 }

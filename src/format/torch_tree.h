@@ -6,6 +6,7 @@
 
 #include "broken.h"
 #include "dtype.h"
+#include "map.h"
 #include "pickle.h"
 #include "strided.h"
 
@@ -34,11 +35,20 @@ typedef struct ms_torch_tree {
     ms_str root; /* path of the mapping that was taken, "" the whole object */
 } ms_torch_tree;
 
-/* rules: for notes about tensors that cannot be used. */
-ms_status ms_torch_tree_build(ms_torch_tree *out, const ms_pickle *pickle, const ms_broken_rules *rules, ms_err *err);
+typedef struct ms_torch_given { /* tensors that the pickle names by a number: a tar file describes them elsewhere */
+    MS_VEC(ms_torch_tensor) tensors;
+    ms_map by_key; /* the number in decimal -> index into tensors */
+} ms_torch_given;
+
+/* given: NULL when there are none. rules: for notes about tensors that cannot be used. */
+ms_status ms_torch_tree_build(ms_torch_tree *out, const ms_pickle *pickle, const ms_torch_given *given,
+                              const ms_broken_rules *rules, ms_err *err);
 void ms_torch_tree_free(ms_torch_tree *tree);
 
-/* Notes about names that would be imported; true when weights_only would take the file. */
-bool ms_torch_tree_judge(const ms_pickle *pickle, const ms_broken_rules *rules, uint64_t pickle_at);
+/* Every element lies inside the storage of n_storage elements; the size fits 64 bits. */
+bool ms_torch_tensor_fits(const ms_torch_tensor *t);
+
+/* Bytes of an element of each storage that the pickle mentions, an optimiser's too. Keys are the pickle's. */
+ms_status ms_torch_tree_items(ms_map *out, const ms_pickle *pickle, ms_err *err);
 
 #endif

@@ -12,6 +12,7 @@ import pathlib
 import pickle
 import struct
 import sys
+import tarfile
 import warnings
 import zipfile
 
@@ -383,6 +384,19 @@ def torch_zip(members):
     return file.getvalue()
 
 
+def torch_tar(system, data):
+    """{"w": tensor 9}, which lies in view 6 of storage 5, with records in front of a member, as Python writes them."""
+    storages = pickle.dumps(1, 2) + b"\x80\x02(K\x05X\x03\0\0\0cpuctorch\nFloatStorage\nt." + struct.pack("<q", 6) + data + pickle.dumps([(6, 5, 0, 6)], 2)
+    tensors = pickle.dumps(1, 2) + b"\x80\x02(K\x09K\x06ctorch\nFloatTensor\nt." + struct.pack("<i4x5q", 2, 2, 3, 3, 1, 0)
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:", format=tarfile.PAX_FORMAT) as tar:
+        for name, member in (("sys_info", system), ("pickle", b"\x80\x02}X\1\0\0\0wX\1\0\0\x009Qs."), ("storages", storages), ("tensors", tensors)):
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime = len(member), 0.5 if name == "storages" else 0
+            tar.addfile(info, io.BytesIO(member))
+    return out.getvalue()[:8192]
+
+
 @subject
 def torch():
     data = struct.pack("<6f", *range(6))
@@ -396,6 +410,8 @@ def torch():
     keys = pickle.dumps(["0"], 2)
     legacy = state_dict().replace(b"cpuK\x06tQ", b"cpuK\x06NtQ")
     yield "legacy", magic + pickle.dumps(1001, 2) + system + legacy + keys + struct.pack("<q", 6) + data
+    yield "tar", torch_tar(system, data)
+    yield "script", torch_zip([("m/data.pkl", state_dict()), ("m/constants.pkl", b"\x80\x02)."), ("m/data/0", data)])
     yield "legacy_length", magic + pickle.dumps(1001, 2) + system + legacy + keys + struct.pack("<q", 2**62) + data
 
 
