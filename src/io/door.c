@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "fault.h"
 #include "map.h"
 #include "vec.h"
 
@@ -64,6 +65,7 @@ static const taken *find(const char *path) {
 }
 
 int ms_door_open(const char *path) {
+    if (ms_fault_strikes()) return -1;
     if (!inside.closed) return open_plainly(path);
     const taken *const found = find(path);
     if (!found) return -1;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "door.h"
+#include "fault.h"
 #include "hub.h"
 #include "mem.h"
 #include "vec.h"
@@ -174,7 +175,7 @@ static int compare_entries(const void *a, const void *b) {
 static ms_status list_open_folder(ms_files_list *list, DIR *dir, const char *folder, ms_err *err) {
     for (;;) {
         errno = 0;
-        const struct dirent *const found = readdir(dir);
+        const struct dirent *const found = ms_fault_strikes() ? NULL : readdir(dir);
         if (!found) break;
         const ms_str name = ms_str_of(found->d_name);
         if (ms_str_is(name, ".") || ms_str_is(name, "..")) continue;
@@ -197,7 +198,7 @@ ms_status ms_files_list_folder(ms_files_list *out, const char *folder, ms_err *e
     if (ms_hub_is(folder)) return ms_hub_list(out, folder, err);
     if (ms_door_is_closed()) return ms_door_list(out, folder, err);
     *out = (ms_files_list){0};
-    DIR *const dir = opendir(folder);
+    DIR *const dir = ms_fault_strikes() ? NULL : opendir(folder);
     if (!dir) return ms_files_error(err, errno, folder, "list the folder");
     const ms_status status = list_open_folder(out, dir, folder, err);
     closedir(dir);
@@ -241,7 +242,7 @@ static ms_status read_open_file(ms_buf *out, int fd, const char *path, uint64_t 
 
     char block[1 << 16];
     for (uint64_t n_read = 0;;) {
-        const ssize_t n = pread(fd, block, sizeof block, (off_t)n_read);
+        const ssize_t n = ms_fault_strikes() ? -1 : pread(fd, block, sizeof block, (off_t)n_read);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return ms_files_error(err, errno, path, "read");
         if (n == 0) return MS_OK;

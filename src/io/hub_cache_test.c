@@ -106,10 +106,11 @@ static ms_status everything(void *context, ms_err *err) {
     return status;
 }
 
-TEST(hub_cache_survives_every_failing_allocation) {
+TEST(hub_cache_survives_every_failing_allocation_and_reading) {
     cache c;
     begin(&c);
     put(&c, "blobs/" ETAG, "text");
     CHECK_SURVIVES_MEMORY(everything, &c);
+    CHECK_SURVIVES_READS(everything, &c);
     end(&c);
 }

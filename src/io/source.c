@@ -8,6 +8,7 @@
 
 #include "checked.h"
 #include "door.h"
+#include "fault.h"
 #include "files.h"
 #include "guard.h"
 #include "hub.h"
@@ -32,6 +33,7 @@ ms_status ms_source_view(ms_source *source, uint64_t offset, size_t n, ms_scratc
     MS_FAIL_IF(!ms_range_inside(offset, n, source->size), MS_ERR_DAMAGED, err,
                "%s: byte %llu: %zu bytes are wanted, but the file ends at %llu", ms_str_shown(ms_str_of(source->path)).text,
                (unsigned long long)offset, n, (unsigned long long)source->size);
+    if (ms_fault_strikes()) return ms_files_error(err, errno, source->path, "read");
     return source->ops->view(source, offset, n, scratch, out, err);
 }
 
@@ -176,7 +178,7 @@ static ms_status map_file(mapped_source *mapped, int fd, ms_err *err) {
     mapped->base.map = "";
     if (info.st_size == 0) return MS_OK;
 
-    void *const map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    void *const map = ms_fault_strikes() ? MAP_FAILED : mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (map == MAP_FAILED) {
         mapped->base.size = 0;
         return ms_files_error(err, errno, path, "map the file");
