@@ -134,10 +134,12 @@ static void answer_text(ms_cli *cli, const subject *s, const ms_collect_summary 
     if (summary->matrix_stats_rows == 0)
         ms_cli_warn(cli, "no expert matrices were found; 'moescope inspect %s' shows what is there",
                     ms_str_shown(s->model).text);
-    ms_cli_out(cli, "%zu expert matrices measured in %.1f s, %zu quantisation results\n", summary->matrix_stats_rows,
-               summary->seconds, summary->quant_sim_rows);
+    ms_cli_out(cli, "%zu expert %s measured in %.1f s, %zu quantisation result%s\n", summary->matrix_stats_rows,
+               summary->matrix_stats_rows == 1 ? "matrix" : "matrices", summary->seconds, summary->quant_sim_rows,
+               summary->quant_sim_rows == 1 ? "" : "s");
     if (summary->warnings_rows > 0)
-        ms_cli_out(cli, "%zu warnings: %s/%s\n", summary->warnings_rows, s->run_dir.text, summary->warnings_path);
+        ms_cli_out(cli, "%zu warning%s: %s/%s\n", summary->warnings_rows, summary->warnings_rows == 1 ? "" : "s",
+                   s->run_dir.text, summary->warnings_path);
     ms_cli_out(cli, "tables: %s/data and %s/tables\n", s->run_dir.text, s->run_dir.text);
     ms_cli_out(cli, "report: %s\n", s->report.text);
 }

@@ -232,7 +232,8 @@ static ms_status make_plan(ms_collect_state *c, ms_err *err) {
                        "to scan the indexed shard set.",
                        c->plan.index_path.text);
     c->summary->files_scanned = c->plan.n_files;
-    ms_collect_say(c, "[collect] scanning %zu files under %s", c->plan.n_files, c->model_path.text);
+    ms_collect_say(c, "[collect] scanning %zu file%s under %s", c->plan.n_files, c->plan.n_files == 1 ? "" : "s",
+                   c->model_path.text);
     return MS_OK;
 }
 
@@ -264,14 +265,30 @@ static ms_status run_stages(ms_collect_state *c, ms_err *err) {
     return MS_OK;
 }
 
-/* The first ones; all of them are in logs/warnings.*. */
-static void say_warnings(const ms_collect_state *c) {
-    enum { MAX_SAID = 10 };
+/* How often the text of warning i stands in the list; 0 when it stood there before. */
+static size_t times_said(const ms_notes *notes, size_t i) {
     size_t n = 0;
-    for (size_t i = 0; i < c->warnings.n; i++)
-        if (c->warnings.items[i].severity >= MS_NOTE_WARNING && n++ < MAX_SAID)
-            ms_collect_say(c, "[warn] %s", c->warnings.items[i].message.text);
-    if (n > MAX_SAID) ms_collect_say(c, "[warn] and %zu more in %s", n - MAX_SAID, c->summary->warnings_path);
+    for (size_t k = 0; k < notes->n; k++) {
+        if (!ms_str_equal(notes->items[k].message, notes->items[i].message)) continue;
+        if (k < i) return 0;
+        n++;
+    }
+    return n;
+}
+
+/* The first ones, each once; all of them are in logs/warnings.*. */
+static void say_warnings(const ms_collect_state *c) {
+    enum { MAX_SAID = 12, MAX_COMPARED = 2000 };
+    size_t n = 0, n_left_out = 0;
+    for (size_t i = 0; i < c->warnings.n; i++) {
+        if (c->warnings.items[i].severity < MS_NOTE_WARNING) continue;
+        const size_t times = i < MAX_COMPARED ? times_said(&c->warnings, i) : 1;
+        if (times == 0) continue;
+        if (n++ >= MAX_SAID) n_left_out++;
+        else if (times == 1) ms_collect_say(c, "[warn] %s", c->warnings.items[i].message.text);
+        else ms_collect_say(c, "[warn] %s (%zu times)", c->warnings.items[i].message.text, times);
+    }
+    if (n_left_out > 0) ms_collect_say(c, "[warn] and %zu more in %s", n_left_out, c->summary->warnings_path);
 }
 
 static void free_state(ms_collect_state *c) {

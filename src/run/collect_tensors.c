@@ -41,18 +41,40 @@ static ms_status make_order(ms_collect_state *c, ms_err *err) {
 
 /* ---- opening ---- */
 
-/* What the readers and the family tables noticed. The index and the config have stages of their own. */
+static const char unexplained[] = "family.unexplained";
+
+static void take_note(ms_collect_state *c, const ms_note *n) {
+    const ms_str about = n->tensor.size ? n->tensor : n->file;
+    ms_notes_add(&c->warnings, n->severity, n->code, n->file, n->tensor, n->offset, "[model] %s%s%s",
+                 about.size ? ms_str_shown(about).text : "", about.size ? ": " : "", ms_str_shown(n->message).text);
+}
+
+/* What the readers and the family tables noticed. The index and the config have stages of their own; whether a name that no
+ * family knows is left out remains to be seen. */
 static void take_notes(ms_collect_state *c, const ms_notes *notes) {
-    static const char *const elsewhere[] = {"index.", "files.", "config."};
+    static const char *const elsewhere[] = {"index.", "files.", "config.", unexplained};
     for (size_t i = 0; i < notes->n; i++) {
         const ms_note *const n = &notes->items[i];
         bool skip = n->severity < MS_NOTE_WARNING;
         for (size_t k = 0; k < sizeof elsewhere / sizeof *elsewhere; k++)
             skip |= strncmp(n->code, elsewhere[k], strlen(elsewhere[k])) == 0;
-        if (skip) continue;
-        const ms_str about = n->tensor.size ? n->tensor : n->file;
-        ms_notes_add(&c->warnings, n->severity, n->code, n->file, n->tensor, n->offset, "[model] %s%s%s",
-                     about.size ? ms_str_shown(about).text : "", about.size ? ": " : "", ms_str_shown(n->message).text);
+        if (!skip) take_note(c, n);
+    }
+}
+
+static bool was_extracted(const ms_collect_state *c, ms_str name) {
+    for (size_t i = 0; i < c->tensors.n; i++)
+        if (c->tensors.items[i].result.via != MS_VIA_NONE &&
+            ms_str_equal(c->ckpt->tensors[c->tensors.items[i].tensor].stored->name, name))
+            return true;
+    return false;
+}
+
+/* Names that neither a family nor a rule nor a guess took. */
+static void take_unexplained(ms_collect_state *c) {
+    for (size_t i = 0; i < c->ckpt->notes.n; i++) {
+        const ms_note *const n = &c->ckpt->notes.items[i];
+        if (strcmp(n->code, unexplained) == 0 && !was_extracted(c, n->tensor)) take_note(c, n);
     }
 }
 
@@ -197,5 +219,6 @@ ms_status ms_collect_tensors(ms_collect_state *c, ms_err *err) {
             return ms_err_set(err, MS_ERR_INTERRUPTED, "interrupted while looking at the tensors");
         MS_TRY(look_at(c, c->order[i], err));
     }
+    take_unexplained(c);
     return MS_OK;
 }

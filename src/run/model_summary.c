@@ -6,6 +6,13 @@
 #include "parameters.h"
 #include "run_folder.h"
 
+/* The config's number, or the first of a list by layer; null when it does not say. */
+static void put_first(ms_json_out *out, const char *key, const ms_config_ints *value) {
+    ms_json_out_key(out, key);
+    if (value->known && (!value->is_list || value->n > 0)) ms_json_out_i64(out, value->items[0]);
+    else ms_json_out_null(out);
+}
+
 static ms_status write_file(const ms_checkpoint *ckpt, const ms_parameters *parameters, ms_str run_dir, ms_err *err) {
     ms_buf json = {0}, reason = {0};
     ms_json_out out = {.buf = &json, .indent = 2};
@@ -17,6 +24,8 @@ static ms_status write_file(const ms_checkpoint *ckpt, const ms_parameters *para
     ms_json_put_word(&out, "model_type", ckpt->model.model_type);
     ms_json_put_word(&out, "family", ms_str_of(ckpt->family ? ckpt->family->name : NULL));
     ms_json_put_word(&out, "family_reason", ms_buf_str(&reason));
+    put_first(&out, "experts", &ckpt->model.experts);
+    put_first(&out, "top_k", &ckpt->model.top_k);
     ms_parameters_put(&out, parameters);
     ms_json_out_end(&out);
     json.failed |= reason.failed;

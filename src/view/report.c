@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "embedded.h"
 #include "files.h"
@@ -107,21 +108,39 @@ static void put_parameters(page *p, totals t) {
     fact(p, "active per token");
 }
 
-static void put_facts(page *p) {
+static int by_value(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Layers that hold routed experts. */
+static size_t count_layers(const page *p) {
     const ms_report_data *const d = p->d;
-    int64_t n_experts = 0, n_layers = 0, last = -2;
+    size_t n = 0, n_distinct = 0;
+    for (size_t i = 0; i < d->n; i++)
+        if (d->layer[i] >= 0 && d->expert[i] >= 0) p->scratch[n++] = (double)d->layer[i];
+    qsort(p->scratch, n, sizeof *p->scratch, by_value);
+    for (size_t i = 0; i < n; i++) n_distinct += i == 0 || p->scratch[i] != p->scratch[i - 1];
+    return n_distinct;
+}
+
+static void put_layers_by_experts(page *p) {
+    const ms_report_data *const d = p->d;
+    int64_t n_experts = 0;
     for (size_t i = 0; i < d->n; i++) n_experts = d->expert[i] + 1 > n_experts ? d->expert[i] + 1 : n_experts;
-    for (int64_t layer = 0; layer < 4096; layer++)
-        for (size_t i = 0; i < d->n; i++)
-            if (d->layer[i] == layer && d->expert[i] >= 0 && last != layer) n_layers++, last = layer;
-    const int64_t top_k = ms_json_as_i64(ms_json_path(d->shape, "shape_budget.num_experts_per_tok"), -1);
-    const totals t = count_tensors(d);
-    put(p, "<dl class=\"facts\">\n");
+    int64_t top_k = ms_json_as_i64(ms_json_path(d->shape, "shape_budget.num_experts_per_tok"), -1);
+    if (top_k <= 0) top_k = ms_json_as_i64(ms_json_get(d->model, "top_k"), -1);
     begin_fact(p);
-    ms_buf_printf(p->b, "%lld \xC3\x97 %lld", (long long)n_layers, (long long)n_experts);
+    ms_buf_printf(p->b, "%zu \xC3\x97 %lld", count_layers(p), (long long)n_experts);
     put(p, "</dd><dt>layers \xC3\x97 experts");
     if (top_k > 0) ms_buf_printf(p->b, ", top %lld", (long long)top_k);
     put(p, "</dt></div>\n");
+}
+
+static void put_facts(page *p) {
+    const totals t = count_tensors(p->d);
+    put(p, "<dl class=\"facts\">\n");
+    if (p->d->n > 0) put_layers_by_experts(p);
     put_parameters(p, t);
     put_shapes(p);
     if (t.n_tensors > 0) {
@@ -145,7 +164,8 @@ static void put_subtitle(page *p) {
         ms_html_text(p->b, architecture);
         put(p, ", ");
     }
-    ms_html_plural(p->b, (int64_t)d->n, "expert matrix", "expert matrices");
+    if (d->n == 0) put(p, "no expert matrix");
+    else ms_html_plural(p->b, (int64_t)d->n, "expert matrix", "expert matrices");
     if (n_files >= 0) {
         put(p, " read from ");
         ms_html_plural(p->b, n_files, "file", "files");
@@ -169,13 +189,13 @@ static void put_head(page *p) {
     put_facts(p);
 }
 
-static void put_findings(page *p, ms_err *err) {
+static void put_findings(page *p) {
     put(p, "<h2 id=\"findings\">What stands out</h2>\n<ul class=\"find\">\n");
     if (p->d->n == 0) {
         put(p,
             "<li class=\"warn\">No expert matrix was found; <a href=\"#names\">the names</a> below tell what was seen.</li>\n");
         p->n_findings = 1;
-    } else p->n_findings = ms_report_findings(p->d, p->b, err);
+    } else p->n_findings = ms_report_findings(p->d, p->b);
     if (p->n_findings == 0) put(p, "<li>Nothing stands out.</li>\n");
     put(p, "</ul>\n<nav aria-label=\"chapters\">");
     if (p->d->n > 0) put(p, "<a href=\"#experts\">Experts</a><a href=\"#layers\">Layers</a>");
@@ -291,13 +311,18 @@ static void put_names(page *p) {
     const int64_t by_family = ms_json_as_i64(ms_json_get(counts, "extracted_by_family"), 0);
     const int64_t by_rule = ms_json_as_i64(ms_json_get(counts, "extracted_by_rule"), 0);
     const int64_t by_fallback = ms_json_as_i64(ms_json_get(counts, "extracted_by_fallback"), 0);
-    ms_html_plural(p->b, by_family + by_rule + by_fallback, "tensor was", "tensors were");
-    put(p, " taken for expert weights: ");
-    ms_html_count(p->b, by_rule), put(p, " by a rule of the configuration, ");
-    ms_html_count(p->b, by_family), put(p, " by the family tables, ");
-    ms_html_count(p->b, by_fallback), put(p, " by name alone. ");
+    const int64_t n_taken = by_family + by_rule + by_fallback;
+    if (n_taken == 0) put(p, "No tensor was taken for an expert's weights. ");
+    else {
+        ms_html_plural(p->b, n_taken, "tensor was", "tensors were");
+        put(p, " taken for expert weights: ");
+        ms_html_count(p->b, by_rule), put(p, " by a rule of the configuration, ");
+        ms_html_count(p->b, by_family), put(p, " by the family tables, ");
+        ms_html_count(p->b, by_fallback), put(p, " by name alone. ");
+    }
     const ms_str status = ms_json_as_str(ms_json_get(index, "status"), MS_STR("unknown"));
     if (ms_str_is(status, "active")) put(p, "The shards were chosen by the index.");
+    else if (ms_str_is(status, "not_found")) put(p, "The model has no index.");
     else {
         put(p, "The index was not used (");
         ms_html_text(p->b, status);
@@ -330,24 +355,40 @@ static void put_names(page *p) {
     }
 }
 
+/* How often the text of row i stands in the table from there on; 0 when it stood above. */
+static size_t times_warned(const ms_table *t, size_t column, size_t i, size_t n) {
+    size_t times = 0;
+    for (size_t k = 0; k < n; k++) {
+        if (!ms_str_equal(ms_table_get_str(t, k, column), ms_table_get_str(t, i, column))) continue;
+        if (k < i) return 0;
+        times++;
+    }
+    return times;
+}
+
 static void put_warnings(page *p) {
+    enum { MOST = 1000 };
     const ms_table *const t = p->d->warnings;
     p->n_warnings = t ? ms_table_n_rows(t) : 0;
     put(p, "<h2 id=\"warnings\">Warnings</h2>\n");
-    if (p->n_warnings == 0) {
+    const int64_t column = t ? ms_table_find(t, "warning") : -1;
+    if (p->n_warnings == 0 || column < 0) {
         put(p, "<p>None.</p>\n");
         return;
     }
-    const int64_t column = ms_table_find(t, "warning");
+    const size_t n = p->n_warnings < MOST ? p->n_warnings : MOST;
     put(p, "<ul class=\"plain\">\n");
-    for (size_t row = 0; row < p->n_warnings && row < 200 && column >= 0; row++) {
+    for (size_t row = 0; row < n; row++) {
+        const size_t times = times_warned(t, (size_t)column, row, n);
+        if (times == 0) continue;
         put(p, "<li>");
         ms_html_text(p->b, ms_table_get_str(t, row, (size_t)column));
+        if (times > 1) ms_buf_printf(p->b, " <span class=\"mute\">(%zu times)</span>", times);
         put(p, "</li>\n");
     }
     put(p, "</ul>\n");
-    if (p->n_warnings > 200)
-        ms_buf_printf(p->b, "<p class=\"mute\">%zu more in <code>logs/warnings</code>.</p>\n", p->n_warnings - 200);
+    if (p->n_warnings > n)
+        ms_buf_printf(p->b, "<p class=\"mute\">%zu more in <code>logs/warnings</code>.</p>\n", p->n_warnings - n);
 }
 
 static void put_made(page *p) {
@@ -397,7 +438,7 @@ static void put_script(page *p) {
 
 static ms_status put_page(page *p, ms_err *err) {
     put_head(p);
-    put_findings(p, err);
+    put_findings(p);
     if (p->d->n > 0) put_experts(p);
     if (p->d->n_schemes > 0) put_quantisation(p);
     if (p->d->n_deltas > 0) put_deltas(p);

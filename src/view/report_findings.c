@@ -322,7 +322,7 @@ static void say_layers(sentences *s) {
     end(s);
 }
 
-size_t ms_report_findings(const ms_report_data *data, ms_buf *html, ms_err *err) {
+size_t ms_report_findings(const ms_report_data *data, ms_buf *html) {
     sentences s = {.d = data,
                    .html = html,
                    .scratch = ms_mem_alloc_array(data->n + 1, sizeof(double)),
@@ -339,7 +339,6 @@ size_t ms_report_findings(const ms_report_data *data, ms_buf *html, ms_err *err)
         say_outliers(&s);
         say_layers(&s);
     } else html->failed = true;
-    (void)err;
     ms_mem_free(s.scratch);
     ms_mem_free(s.flags);
     return s.n;

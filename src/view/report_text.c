@@ -1,8 +1,8 @@
 #include "report_text.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
+
+#include "human.h"
 
 #define THIN_SPACE "\xE2\x80\xAF"
 #define MINUS "\xE2\x88\x92"
@@ -31,55 +31,35 @@ void ms_html_text(ms_buf *b, ms_str text) {
     }
 }
 
-void ms_html_number(ms_buf *b, double value) {
-    if (isnan(value)) {
-        ms_buf_put_text(b, "none");
-        return;
+/* As people read them everywhere, with the signs and spaces of print. */
+static void put_human(ms_buf *b, ms_human human) {
+    for (const char *c = human.text; *c; c++) {
+        if (*c == ' ') ms_buf_put_text(b, THIN_SPACE);
+        else if (*c == '-') ms_buf_put_text(b, MINUS);
+        else ms_buf_put_char(b, *c);
     }
-    if (value < 0) ms_buf_put_text(b, MINUS);
-    const double size = fabs(value);
-    if (isinf(size)) ms_buf_put_text(b, "infinite");
-    else if (size == 0) ms_buf_put_text(b, "0");
-    else if (size >= 1e-4 && size < 1e6) {
-        const int digits = 3 - (int)floor(log10(size));
-        ms_buf_printf(b, "%.*f", digits < 0 ? 0 : digits > 8 ? 8 : digits, size);
-    } else ms_buf_printf(b, "%.3e", size);
+}
+
+void ms_html_number(ms_buf *b, double value) {
+    if (isnan(value)) ms_buf_put_text(b, "none");
+    else if (isinf(value)) ms_buf_put_text(b, value < 0 ? MINUS "infinite" : "infinite");
+    else put_human(b, ms_human_number(value));
 }
 
 void ms_html_percent(ms_buf *b, double share) {
-    if (isnan(share)) {
-        ms_buf_put_text(b, "none");
-        return;
-    }
-    ms_buf_printf(b, "%s%.2f" THIN_SPACE "%%", share < 0 ? MINUS : "", fabs(share) * 100);
+    if (isnan(share)) ms_buf_put_text(b, "none");
+    else put_human(b, ms_human_percent(share));
 }
 
 void ms_html_count(ms_buf *b, int64_t n) {
-    char digits[24];
-    const int length = snprintf(digits, sizeof digits, "%lld", n < 0 ? -(long long)n : (long long)n);
     if (n < 0) ms_buf_put_text(b, MINUS);
-    for (int i = 0; i < length; i++) {
-        if (i > 0 && (length - i) % 3 == 0) ms_buf_put_text(b, THIN_SPACE);
-        ms_buf_put_char(b, digits[i]);
-    }
+    put_human(b, ms_human_count(n < 0 ? 0 - (uint64_t)n : (uint64_t)n));
 }
 
-static void put_scaled(ms_buf *b, double n, const char *const *units, int n_units) {
-    int unit = 0;
-    while (unit + 1 < n_units && n >= 999.5) n /= 1000, unit++;
-    ms_buf_printf(b, "%.*f", unit == 0 ? 0 : n < 9.995 ? 2 : n < 99.95 ? 1 : 0, n);
-    if (units[unit][0]) ms_buf_printf(b, THIN_SPACE "%s", units[unit]);
-}
+static uint64_t whole(double n) { return n > 0 && n < 1.8e19 ? (uint64_t)n : 0; }
 
-void ms_html_short_count(ms_buf *b, double n) {
-    static const char *const units[] = {"", "k", "M", "B", "T"};
-    put_scaled(b, n, units, 5);
-}
-
-void ms_html_bytes(ms_buf *b, double n_bytes) {
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
-    put_scaled(b, n_bytes, units, 5);
-}
+void ms_html_short_count(ms_buf *b, double n) { put_human(b, ms_human_short_count(whole(n))); }
+void ms_html_bytes(ms_buf *b, double n_bytes) { put_human(b, ms_human_bytes(whole(n_bytes))); }
 
 void ms_html_plural(ms_buf *b, int64_t n, const char *one, const char *many) {
     ms_html_count(b, n);

@@ -12,11 +12,12 @@ static const char *text_of(ms_buf *b, void (*put)(ms_buf *, double), double valu
 TEST(numbers_in_pages_have_four_digits) {
     ms_buf b = {0};
     CHECK_EQ_TEXT(text_of(&b, ms_html_number, 0.0730912), "0.07309");
-    CHECK_EQ_TEXT(text_of(&b, ms_html_number, -2), "\xE2\x88\x92"
-                                                   "2.000");
+    CHECK_EQ_TEXT(text_of(&b, ms_html_number, -2.5), "\xE2\x88\x92"
+                                                     "2.500");
     CHECK_EQ_TEXT(text_of(&b, ms_html_number, 0), "0");
     CHECK_EQ_TEXT(text_of(&b, ms_html_number, NAN), "none");
-    CHECK_EQ_TEXT(text_of(&b, ms_html_number, 1.5e-9), "1.500e-09");
+    CHECK_EQ_TEXT(text_of(&b, ms_html_number, 1.5e-9), "1.500e\xE2\x88\x92"
+                                                       "09");
     CHECK_EQ_TEXT(text_of(&b, ms_html_percent, 0.0805), "8.05\xE2\x80\xAF%");
     CHECK_EQ_TEXT(text_of(&b, ms_html_short_count, 3489664), "3.49\xE2\x80\xAFM");
     CHECK_EQ_TEXT(text_of(&b, ms_html_bytes, 999), "999\xE2\x80\xAF"

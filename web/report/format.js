@@ -23,7 +23,26 @@ export function quantile(sorted, q) {
   return sorted[low] + (sorted[high] - sorted[low]) * (at - low);
 }
 
+/* The frame of a chart: all values, or, when a few (5 % at most) would flatten all others, six robust deviations (1.4826 MAD)
+   about the median. */
+export function limits(values) {
+  const sorted = sortedFinite(values);
+  if (sorted.length === 0) return [0, 1];
+  const low = sorted[0], high = sorted.at(-1), median = quantile(sorted, 0.5);
+  const reach = 6 * 1.4826 * quantile(sortedFinite(sorted.map((v) => Math.abs(v - median))), 0.5);
+  const inner = [Math.max(low, median - reach), Math.min(high, median + reach)];
+  const flattens = reach > 0 && high - low > 2 * (inner[1] - inner[0]);
+  const beyond = sorted.filter((v) => v < inner[0] || v > inner[1]).length;
+  return flattens && beyond <= 0.05 * sorted.length ? inner : [low, high];
+}
+
 export const sortedFinite = (values) => values.filter((v) => v !== null && Number.isFinite(v)).sort((a, b) => a - b);
+
+/* At most `most` of the whole numbers in a sorted list, evenly spread from the first on. */
+export function some(list, most) {
+  const step = [1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128, 200, 256].find((s) => list.length / s <= most) ?? Math.ceil(list.length / most);
+  return list.filter((_, k) => k % step === 0);
+}
 
 export function plural(n, one, many = one + "s") {
   return `${count(n)} ${n === 1 ? one : many}`;

@@ -1,7 +1,7 @@
 // Layer by expert heat maps of one metric, a panel a projection, one colour scale for all panels.
 import {data, grid, projections, outliers, label} from "./data.js";
 import {base, css, isDark, Plot, scale} from "./colour.js";
-import {quantile, show, sortedFinite} from "./format.js";
+import {limits, show, some, sortedFinite} from "./format.js";
 
 /* Every cell of the grid, the missing ones too: {x, y, i, value}. */
 function cellsOf(g, values) {
@@ -14,10 +14,7 @@ function cellsOf(g, values) {
   return cells;
 }
 
-function ticks(n, most) {
-  const step = [1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128, 200, 256].find((s) => n / s <= most) ?? Math.ceil(n / most);
-  return Array.from({length: Math.ceil(n / step)}, (_, k) => k * step);
-}
+const ticks = (n, most) => some(Array.from({length: n}, (_, k) => k), most);
 
 function hatch() {
   const pattern = document.createElementNS("http://www.w3.org/2000/svg", "pattern");
@@ -30,12 +27,14 @@ function hatch() {
 function panel(g, metric, color, width, onPick) {
   const cells = cellsOf(g, metric.values);
   const outlying = new Set(outliers(metric.values, g.members));
-  const left = 34, right = 8, inner = width - left - right;
+  const flat = g.layers.length < 3; // no room for a word along the axis
+  const left = flat ? 56 : 34, right = 8, inner = width - left - right;
   const size = Math.max(Math.min(inner / g.columns, 26), 0.5);
   const high = Math.max(Math.min(size, 26), Math.min(8, 420 / g.layers.length));
   const gap = size > 6 ? 0.5 : 0;
   const box = {x1: (d) => d.x, x2: (d) => d.x + 1, y1: (d) => d.y, y2: (d) => d.y + 1};
   const present = cells.filter((d) => d.value !== null), absent = cells.filter((d) => d.value === null);
+  const experts = ticks(g.nRouted, Math.max(3, inner / 42));
   const large = cells.length > 6000; // thousands of rectangles are slow to move about: one picture instead
   const svg = Plot.plot({
     ...base(),
@@ -53,11 +52,11 @@ function panel(g, metric, color, width, onPick) {
         : Plot.rect(present, {...box, fill: "value", inset: gap, shapeRendering: "crispEdges"}),
       Plot.rect(absent.slice(0, 6000), {...box, fill: "url(#missing)", inset: gap}),
       Plot.rect(present.filter((d) => outlying.has(d.i)), {...box, stroke: css("--out"), strokeWidth: size > 8 ? 2 : 1, fill: "none", inset: gap}),
-      Plot.text(ticks(g.layers.length, 16), {x: 0, y: (k) => k + 0.5, text: (k) => (g.layers[k] < 0 ? "?" : String(g.layers[k])), textAnchor: "end", dx: -5, fill: css("--mute")}),
-      Plot.text([...ticks(g.nRouted, Math.max(3, inner / 42))], {x: (k) => k + 0.5, y: g.layers.length, text: String, dy: 11, fill: css("--mute")}),
-      g.hasShared ? Plot.text([g.nRouted], {x: (k) => k + 0.5, y: g.layers.length, text: () => (size > 14 ? "shared" : "s"), dy: 11, fill: css("--mute")}) : null,
+      Plot.text(ticks(g.layers.length, 16), {x: 0, y: (k) => k + 0.5, text: (k) => (flat ? "layer " : "") + (g.layers[k] < 0 ? "?" : String(g.layers[k])), textAnchor: "end", dx: -5, fill: css("--mute")}),
+      Plot.text(experts, {x: (k) => k + 0.5, y: g.layers.length, text: String, dy: 11, fill: css("--mute")}),
+      g.hasShared ? Plot.text([g.nRouted], {x: (k) => k + 0.5, y: g.layers.length, text: () => ((g.nRouted - experts.at(-1)) * size > 40 ? "shared" : "s"), dy: 11, fill: css("--mute")}) : null,
       Plot.text(["expert"], {frameAnchor: "bottom", dy: 28, fill: css("--mute")}),
-      Plot.text(["layer"], {frameAnchor: "left", rotate: -90, dx: -26, fill: css("--mute")}),
+      flat ? null : Plot.text(["layer"], {frameAnchor: "left", rotate: -90, dx: -26, fill: css("--mute")}),
       Plot.tip(present, Plot.pointer({
         x: (d) => d.x + 0.5, y: (d) => d.y + 0.5, maxRadius: 40, fill: css("--bg"), stroke: css("--line"), fontSize: 13,
         title: (d) => `${label(d.i)}\n${metric.label} ${show(d.value, metric.unit)}${outlying.has(d.i) ? "\noutlier of its panel" : ""}`,
@@ -71,18 +70,22 @@ function panel(g, metric, color, width, onPick) {
   return svg;
 }
 
-function legend(color, metric) {
-  return Plot.legend({color: {...color, tickFormat: (v) => show(v, metric.unit)}, width: 260, ticks: 3, height: 44, marginLeft: 20, marginRight: 30,
-    style: {background: "transparent", color: "inherit", fontFamily: "inherit", overflow: "visible"}, label: metric.label});
-}
-
-/* The limits of the colour scale: the data's, or the 1st and 99.5th percentile when a few values would flatten all others. */
-function limits(values) {
-  const sorted = sortedFinite(values);
-  if (sorted.length === 0) return [0, 1];
-  const [low, high] = [sorted[0], sorted[sorted.length - 1]];
-  const [inLow, inHigh] = [quantile(sorted, 0.01), quantile(sorted, 0.995)];
-  return high - low > 4 * (inHigh - inLow) && inHigh > inLow ? [inLow, inHigh] : [low, high];
+/* The colour bar: the metric, the colours, both ends and the middle; "≤" and "≥" where values lie beyond. */
+function legend(color, metric, low, high) {
+  const [first, last] = color.domain, width = 280, top = 22, {apply} = Plot.scale({color});
+  const at = (k) => first + (last - first) * k;
+  const stops = Array.from({length: 33}, (_, k) => `<stop offset="${k / 32}" stop-color="${apply(at(k / 32))}"/>`).join("");
+  const label = (k, anchor, beyond = "") => `<text x="${k * width}" y="${top + 24}" text-anchor="${anchor}">${beyond}${show(at(k), metric.unit)}</text>`;
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  for (const [k, v] of Object.entries({width, height: top + 30, viewBox: `0 0 ${width} ${top + 30}`, class: "bar", role: "img"})) svg.setAttribute(k, v);
+  svg.innerHTML = `<defs><linearGradient id="colours">${stops}</linearGradient></defs><rect y="${top}" width="${width}" height="9" fill="url(#colours)"/>` +
+    label(0, "start", low < first ? "\u2264\u202f" : "") + label(0.5, "middle") + label(1, "end", high > last ? "\u2265\u202f" : "");
+  const name = document.createElementNS("http://www.w3.org/2000/svg", "text");
+  name.setAttribute("y", 12);
+  name.textContent = metric.label;
+  svg.append(name);
+  svg.setAttribute("aria-label", `colours of ${metric.label}, from ${show(first, metric.unit)} to ${show(last, metric.unit)}`);
+  return svg;
 }
 
 export function heatmaps(holder, metric, onPick) {
@@ -101,11 +104,11 @@ export function heatmaps(holder, metric, onPick) {
     figure.append(caption, panel(g, metric, color, width, onPick));
     panels.append(figure);
   }
-  const bar = document.createElement("figure");
-  bar.append(legend(color, metric));
-  if (low > sortedFinite(metric.values)[0] || high < sortedFinite(metric.values).at(-1)) {
+  const all = sortedFinite(metric.values), bar = document.createElement("figure");
+  bar.append(legend(color, metric, all[0], all.at(-1)));
+  if (all[0] < color.domain[0] || all.at(-1) > color.domain[1]) {
     const note = document.createElement("figcaption");
-    note.textContent = `Colours end at the 1st and 99.5th percentile; values run from ${show(sortedFinite(metric.values)[0], metric.unit)} to ${show(sortedFinite(metric.values).at(-1), metric.unit)}.`;
+    note.textContent = `The colours end where few values are left; all of them run from ${show(all[0], metric.unit)} to ${show(all.at(-1), metric.unit)}.`;
     bar.append(note);
   }
   holder.append(bar);

@@ -1,7 +1,7 @@
 // How experts spread: a dot for the median, a bar for the middle 90 %, a line for all; and medians by layer.
 import {data, grid, indexes, projections} from "./data.js";
 import {base, css, Plot} from "./colour.js";
-import {percent, quantile, show, sortedFinite} from "./format.js";
+import {limits, percent, quantile, show, some, sortedFinite} from "./format.js";
 
 export function summary(values) {
   const sorted = sortedFinite(values);
@@ -23,9 +23,10 @@ export function byLayer(holder, metric) {
   const all = sortedFinite(metric.values);
   holder.replaceChildren();
   if (all.length === 0) return void (holder.textContent = "No values.");
-  const panels = document.createElement("div");
-  panels.className = "panels";
+  const panels = document.createElement("div"), wide = new Set(data.matrices.layer).size > 40;
+  panels.className = wide ? "panels wide" : "panels";
   holder.append(panels);
+  const frame = limits(metric.values), cut = frame[0] > all[0] || frame[1] < all.at(-1);
   for (const proj of projections) {
     const g = grid(proj);
     const rows = g.layers
@@ -34,15 +35,19 @@ export function byLayer(holder, metric) {
     if (rows.length === 0) continue;
     const figure = document.createElement("figure"), caption = document.createElement("figcaption");
     caption.textContent = proj;
-    const width = Math.max(260, Math.min(panels.clientWidth || 340, rows.length > 40 ? 1100 : 360));
+    const width = Math.max(260, Math.min(panels.clientWidth || 340, wide ? 1100 : 360));
     figure.append(caption, Plot.plot({
       ...base(), width, height: 220, marginLeft: 58, marginBottom: 36, insetLeft: 8, insetRight: 8,
-      x: {label: "layer", tickFormat: (v) => (Number.isInteger(v) ? String(v) : ""), labelAnchor: "center", labelArrow: "none", ticks: Math.min(rows.length, 12)},
-      y: {domain: [all[0], all.at(-1)], grid: true, nice: true, label: null, tickFormat: (v) => show(v, metric.unit), ticks: 5},
+      x: {label: "layer", tickFormat: String, labelAnchor: "center", labelArrow: "none", ticks: some(rows.map((r) => r.layer), width / 36)},
+      y: {domain: frame, clamp: true, grid: true, nice: !cut, label: null, tickFormat: (v) => show(v, metric.unit), ticks: 5},
       marks: marksOf(rows, "layer", metric.unit, (d) => `layer ${d.layer}, ${proj}`),
     }));
     panels.append(figure);
   }
+  if (!cut) return;
+  const note = document.createElement("figcaption");
+  note.textContent = `Lines that reach the edge go on beyond it: all values run from ${show(all[0], metric.unit)} to ${show(all.at(-1), metric.unit)}.`;
+  holder.append(note);
 }
 
 /* Error of each scheme by projection, cheapest scheme first. */
@@ -76,18 +81,19 @@ export function schemesByProjection(holder) {
 /* Median error of each scheme over the layers. */
 export function schemesByLayer(holder) {
   const layers = [...new Set(data.matrices.layer)].filter((l) => l >= 0).sort((a, b) => a - b);
-  if (layers.length < 2 || data.schemes.length === 0) return holder.remove();
+  const none = () => void (holder.previousElementSibling?.remove(), holder.remove()); // its heading too
+  if (layers.length < 2 || data.schemes.length === 0) return none();
   const rows = data.schemes.flatMap((s) => layers.map((layer) => {
     const row = summary(indexes.filter((i) => data.matrices.layer[i] === layer).map((i) => s.values[i]));
     return {scheme: s.name, layer, ...row};
   })).filter((row) => row.n > 0);
-  if (rows.length === 0) return holder.remove();
+  if (rows.length === 0) return none();
   const width = Math.min(holder.clientWidth || 700, 820);
   const last = data.schemes.map((s) => rows.filter((r) => r.scheme === s.name).at(-1)).filter(Boolean);
   holder.replaceChildren(Plot.plot({
     ...base(), width, height: 300, marginLeft: 58, marginRight: 120, marginBottom: 36,
-    x: {label: "layer", labelAnchor: "center", labelArrow: "none", tickFormat: (v) => (Number.isInteger(v) ? String(v) : ""), ticks: Math.min(layers.length, 16)},
-    y: {label: null, tickFormat: percent, grid: true, zero: true, ticks: 6},
+    x: {label: "layer", labelAnchor: "center", labelArrow: "none", tickFormat: String, ticks: some(layers, (width - 178) / 36)},
+    y: {label: null, tickFormat: percent, grid: true, zero: true, nice: true, ticks: 6},
     marks: [
       Plot.areaY(rows, {x: "layer", y1: "p05", y2: "p95", z: "scheme", fill: css("--acc"), fillOpacity: 0.15}),
       Plot.lineY(rows, {x: "layer", y: "median", z: "scheme", stroke: css("--acc"), strokeWidth: 1.5}),
