@@ -102,7 +102,7 @@ TEST(collect_measures_every_expert_and_says_what_it_did) {
     CHECK_EQ_I64(ms_json_as_i64(ms_json_path(health, "extraction_summary.extracted_by_rule"), -1), 3);
     CHECK_EQ_I64(ms_json_as_i64(ms_json_path(health, "outputs_written.matrix_stats_rows"), -1), 4);
     CHECK(ms_json_path(health, "config_used.parsing.families"));
-    CHECK(strstr(b.said.bytes, "[collect] scanning 1 files under ") && strstr(b.said.bytes, "[collect] (1/1) "));
+    CHECK(strstr(b.said.bytes, "[collect] scanning 1 file under ") && strstr(b.said.bytes, "[collect] (1/1) "));
     CHECK(exists(&b, "logs/run_context.json") && exists(&b, "logs/write_manifest.json") &&
           !exists(&b, "logs/index_report.json"));
     end(&b);
