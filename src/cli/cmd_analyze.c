@@ -11,8 +11,7 @@
 
 typedef struct subject { /* what is to be analysed, and where the answers go */
     ms_arena arena;
-    ms_str model;          /* absolute: a folder, or a single file */
-    const char *extension; /* that the usual configuration would pass over; NULL: none */
+    ms_str model; /* absolute: a folder, or a single file */
     ms_str name, run_dir, report;
     bool config_kept;
 } subject;
@@ -39,26 +38,6 @@ static bool is_shard(ms_arena *arena, ms_str file) {
     return found;
 }
 
-/* ".gguf", ".bin", ... when nothing else is there; the first of the list that is. */
-static const char *unusual_extension(ms_str model) {
-    static const char *const others[] = {".gguf", ".bin", ".pt", ".pth", ".npy"};
-    enum { N_OTHERS = sizeof others / sizeof *others };
-    ms_files_list list = {0};
-    const bool is_folder = ms_files_is_folder(model.text);
-    size_t found = N_OTHERS;
-    bool has_usual = false;
-    if (is_folder && ms_files_list_folder(&list, model.text, NULL) != MS_OK) return NULL;
-    for (size_t i = 0; i < (is_folder ? list.n : 1); i++) {
-        const ms_str suffix = ms_path_suffix(is_folder ? list.items[i].name : model);
-        has_usual |= is_folder && list.items[i].is_folder; /* there may be more below */
-        has_usual |= ms_str_is(suffix, ".safetensors");
-        for (size_t k = 0; k < found; k++)
-            if (ms_str_is(suffix, others[k])) found = k;
-    }
-    if (is_folder) ms_files_list_free(&list);
-    return has_usual || found == N_OTHERS ? NULL : others[found];
-}
-
 /* The folder's name, or the file's without its suffix; of the hub's cache the name of the repository. */
 static ms_str name_of(ms_str model) {
     ms_str rest = model;
@@ -78,7 +57,6 @@ static ms_status find_subject(subject *s, const char *model, const char *output,
     const bool whole_folder = ends_with(s->model, ".index.json") || is_shard(&s->arena, s->model);
     if (!ms_files_is_folder(s->model.text) && whole_folder) s->model = ms_arena_copy(&s->arena, ms_files_folder_of(s->model));
     if (!s->model.text) return ms_err_memory(err, "a path");
-    s->extension = unusual_extension(s->model);
     s->name = ms_arena_copy(&s->arena, name_of(s->model));
     const ms_str folder = output || !s->name.text ? MS_STR("") : ms_files_join(&s->arena, MS_STR("moescope-runs"), s->name);
     if (!s->name.text || !folder.text) return ms_err_memory(err, "a path");
@@ -90,8 +68,7 @@ static ms_status find_subject(subject *s, const char *model, const char *output,
 /* ---- the steps ---- */
 
 static ms_status make_run(subject *s, ms_err *err) {
-    const ms_run_init_options options = {
-        .model_id = s->name.text, .run_name = "analyze", .model_path = s->model.text, .extension = s->extension};
+    const ms_run_init_options options = {.model_id = s->name.text, .run_name = "analyze", .model_path = s->model.text};
     return ms_run_init_at(s->run_dir, &s->config_kept, &options, &s->arena, err);
 }
 

@@ -41,6 +41,14 @@ size_t ms_notes_count(const ms_notes *notes, ms_severity at_least) {
     return n;
 }
 
+bool ms_notes_drop(ms_notes *notes, const char *code) {
+    const size_t before = notes->n;
+    notes->n = 0;
+    for (size_t i = 0; i < before; i++)
+        if (strcmp(notes->items[i].code, code) != 0) notes->items[notes->n++] = notes->items[i];
+    return notes->n < before;
+}
+
 const char *ms_severity_name(ms_severity severity) {
     return severity == MS_NOTE_ERROR ? "error" : severity == MS_NOTE_WARNING ? "warning" : "info";
 }

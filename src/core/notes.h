@@ -11,6 +11,7 @@
 #ifndef MS_NOTES_H
 #define MS_NOTES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,8 @@ void ms_notes_add(ms_notes *notes, ms_severity severity, const char *code, ms_st
                   const char *format, ...);
 /* How many have that severity or a higher one. */
 size_t ms_notes_count(const ms_notes *notes, ms_severity at_least);
+/* Takes out all of that code; true when there were some. */
+bool ms_notes_drop(ms_notes *notes, const char *code);
 const char *ms_severity_name(ms_severity severity); /* "info", "warning", "error" */
 void ms_notes_free(ms_notes *notes);
 

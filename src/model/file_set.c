@@ -25,18 +25,13 @@ ms_status ms_file_set_add(ms_file_set *set, ms_str name, ms_arena *arena, ms_err
 
 /* ---- names of a set: STEM-00001-of-00003.EXT ---- */
 
-typedef struct ms_part_name {
-    ms_str stem, extension; /* "model", ".safetensors" */
-    int64_t part, n_parts;
-} ms_part_name;
-
 static bool digits_before(ms_str s, size_t end, size_t *begin) {
     *begin = end;
     while (*begin > 0 && s.text[*begin - 1] >= '0' && s.text[*begin - 1] <= '9') --*begin;
     return *begin < end && end - *begin <= 9;
 }
 
-static bool part_name(ms_str name, ms_part_name *out) {
+bool ms_file_set_part_name(ms_str name, ms_part_name *out) {
     size_t dot = name.size, count_at, part_at;
     while (dot > 0 && name.text[dot - 1] != '.') dot--;
     if (dot < 2) return false;
@@ -60,7 +55,8 @@ static ms_status add_parts(ms_file_set *set, const ms_files_list *list, const ms
     int64_t n = 0;
     for (size_t i = 0; i < list->n; i++) {
         ms_part_name part;
-        if (!list->items[i].is_regular || !part_name(list->items[i].name, &part) || !same_set(&part, wanted)) continue;
+        if (!list->items[i].is_regular || !ms_file_set_part_name(list->items[i].name, &part) || !same_set(&part, wanted))
+            continue;
         MS_TRY(ms_file_set_add(set, list->items[i].name, arena, err));
         n++;
     }
@@ -149,7 +145,7 @@ static ms_status check_parts(const ms_file_set *set, ms_notes *notes, ms_err *er
     ms_part_name first = {0}, part;
     bool any = false;
     for (size_t i = 0; i < set->files.n; i++) {
-        if (!part_name(set->files.items[i].name, &part)) continue;
+        if (!ms_file_set_part_name(set->files.items[i].name, &part)) continue;
         if (any && !same_set(&first, &part))
             return ms_err_set(err, MS_ERR_UNSUPPORTED,
                               "%s: '%s' and '%s' belong to different sets; give the path of one file of the set to open",
@@ -168,7 +164,7 @@ static ms_status check_parts(const ms_file_set *set, ms_notes *notes, ms_err *er
 static ms_status check_single(const ms_file_set *set, const char *extension, ms_err *err) {
     ms_part_name part;
     bool all_parts = true;
-    for (size_t i = 0; i < set->files.n; i++) all_parts = all_parts && part_name(set->files.items[i].name, &part);
+    for (size_t i = 0; i < set->files.n; i++) all_parts = all_parts && ms_file_set_part_name(set->files.items[i].name, &part);
     if (set->files.n < 2 || all_parts || !is_whole_model(extension)) return MS_OK;
     return ms_err_set(err, MS_ERR_UNSUPPORTED,
                       "%s: %zu *%s files, each a model of its own ('%s', '%s', ...); give the path of one",
@@ -244,7 +240,7 @@ static ms_status find_around(ms_file_set *set, ms_str name, const ms_files_list 
             set->index_path = index_path;
             return MS_OK;
         }
-    if (part_name(name, &part) && part.n_parts > 1) return add_parts(set, list, &part, arena, notes, err);
+    if (ms_file_set_part_name(name, &part) && part.n_parts > 1) return add_parts(set, list, &part, arena, notes, err);
     return ms_file_set_add(set, name, arena, err);
 }
 

@@ -10,6 +10,9 @@
 #ifndef MS_FILE_SET_H
 #define MS_FILE_SET_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "arena.h"
 #include "err.h"
 #include "notes.h"
@@ -24,6 +27,14 @@ typedef struct ms_file_set {
     ms_str index_path;         /* terminated; "" when no index names the files */
     MS_VEC(ms_set_file) files; /* empty while index_path waits to be read */
 } ms_file_set;
+
+typedef struct ms_part_name { /* STEM-00001-of-00003.EXT */
+    ms_str stem, extension;   /* "model", ".safetensors" */
+    int64_t part, n_parts;    /* part: counted from 1 */
+} ms_part_name;
+
+/* False when the file's name is no such. */
+bool ms_file_set_part_name(ms_str name, ms_part_name *out);
 
 /* When index_path is not "", the files are the index's to name (ms_file_set_add). Texts live in the arena. */
 ms_status ms_file_set_find(ms_file_set *out, const char *path, ms_arena *arena, ms_notes *notes, ms_err *err);

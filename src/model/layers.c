@@ -188,8 +188,16 @@ static void drop_empty(ms_checkpoint *ckpt) {
     ckpt->n_layers = n;
 }
 
+/* "'num_experts'", the key of config.json; GGUF and torch files have other keys for it. */
+static ms_shown stated_by(const ms_checkpoint *ckpt, const ms_config_ints *value) {
+    ms_shown shown;
+    if (ckpt->config_path.size) snprintf(shown.text, sizeof shown.text, "'%s'", ms_str_shown(value->key).text);
+    else snprintf(shown.text, sizeof shown.text, "the file's metadata");
+    return shown;
+}
+
 static void check_counts(ms_checkpoint *ckpt) {
-    ms_finding config = {0}, router = {0}, missing = {0}, width = {0};
+    ms_finding config = {0}, chosen = {0}, router = {0}, missing = {0}, width = {0};
     int64_t wanted = 0, zero = ms_config_at(&ckpt->model.zero_experts, 0, 0);
     char text[64];
     for (size_t l = 0; l < ckpt->n_layers; l++) {
@@ -197,6 +205,8 @@ static void check_counts(ms_checkpoint *ckpt) {
         if (strcmp(layer->section, "") != 0 && strcmp(layer->section, "mtp") != 0) continue;
         const int64_t stated = ms_config_at(&ckpt->model.experts, layer->layer, -1);
         if (layer->experts > 0 && stated >= 0 && layer->experts != stated) found(&config, layer), wanted = stated;
+        if (layer->experts > 0 && ms_config_at(&ckpt->model.top_k, layer->layer, 0) > layer->experts + zero)
+            found(&chosen, layer);
         if (layer->experts > 0 && layer->router_rows >= 0 && layer->router_rows != layer->experts &&
             layer->router_rows != layer->experts + zero)
             found(&router, layer);
@@ -211,9 +221,14 @@ static void check_counts(ms_checkpoint *ckpt) {
                      layers_text(&width, text), (long long)ms_config_at(&ckpt->model.hidden, 0, -1));
     if (config.n)
         ms_notes_add(&ckpt->notes, MS_NOTE_WARNING, "experts.config", ckpt->config_path, MS_STR(""), MS_NOTE_NO_OFFSET,
-                     "'%s' says %lld experts, the tensors of %s say %lld; the tensors are believed",
-                     ms_str_shown(ckpt->model.experts.key).text, (long long)wanted, layers_text(&config, text),
+                     "%s says %lld experts, the tensors of %s say %lld; the tensors are believed",
+                     stated_by(ckpt, &ckpt->model.experts).text, (long long)wanted, layers_text(&config, text),
                      (long long)config.first->experts);
+    if (chosen.n)
+        ms_notes_add(&ckpt->notes, MS_NOTE_WARNING, "experts.top_k", ckpt->config_path, MS_STR(""), MS_NOTE_NO_OFFSET,
+                     "%s says a token uses %lld experts, %s has %lld", stated_by(ckpt, &ckpt->model.top_k).text,
+                     (long long)ms_config_at(&ckpt->model.top_k, chosen.first->layer, 0), layers_text(&chosen, text),
+                     (long long)chosen.first->experts);
     if (router.n)
         ms_notes_add(&ckpt->notes, MS_NOTE_WARNING, "experts.router", MS_STR(""),
                      ckpt->tensors[router.first->router].stored->name, MS_NOTE_NO_OFFSET,

@@ -1,5 +1,6 @@
 /* What the files of a model say besides their tensors: names, padding, metadata. */
 #include "family.h"
+#include "file_set.h"
 #include "files.h"
 #include "guard.h"
 #include "verify.h"
@@ -146,20 +147,26 @@ static bool integer_of(const ms_reader *reader, const char *key, int64_t *out) {
     return m && ms_str_to_i64(m->value, out);
 }
 
-/* split.no counts from 0, names of files from 1; split.tensors.count is that of all parts. */
+static void split_finding(ms_verify *v, const ms_file *file, const char *key, int64_t is, const char *wanted, int64_t number) {
+    ms_notes_add(&v->findings, MS_NOTE_WARNING, "gguf.split", file->path, MS_STR(""), MS_NOTE_NO_OFFSET, "%s is %lld, %s %lld",
+                 key, (long long)is, wanted, (long long)number);
+}
+
+/* split.no counts from 0, names of files from 1; split.tensors.count is that of all parts. That parts are missing is said
+ * elsewhere. */
 static void check_split(ms_verify *v, const ms_checkpoint *ckpt, const ms_file *file) {
     int64_t number, n_parts, n_tensors;
-    const bool whole = ckpt->n_files > 1;
-    if (integer_of(file->reader, "split.count", &n_parts) && whole && n_parts != (int64_t)ckpt->n_files)
-        ms_notes_add(&v->findings, MS_NOTE_WARNING, "gguf.split", file->path, MS_STR(""), MS_NOTE_NO_OFFSET,
-                     "split.count is %lld, the set has %zu parts", (long long)n_parts, ckpt->n_files);
-    if (integer_of(file->reader, "split.no", &number) && whole && number != file - ckpt->files)
-        ms_notes_add(&v->findings, MS_NOTE_WARNING, "gguf.split", file->path, MS_STR(""), MS_NOTE_NO_OFFSET,
-                     "split.no is %lld, by its name this is part %lld of the count from 0", (long long)number,
-                     (long long)(file - ckpt->files));
-    if (integer_of(file->reader, "split.tensors.count", &n_tensors) && whole && n_tensors != (int64_t)ckpt->n_tensors)
-        ms_notes_add(&v->findings, MS_NOTE_WARNING, "gguf.split", file->path, MS_STR(""), MS_NOTE_NO_OFFSET,
-                     "split.tensors.count is %lld, the parts together have %zu tensors", (long long)n_tensors, ckpt->n_tensors);
+    ms_part_name name;
+    const bool is_part = ms_file_set_part_name(ms_files_name_of(file->path), &name);
+    const int64_t named_parts = is_part ? name.n_parts : (int64_t)ckpt->n_files;
+    if (!integer_of(file->reader, "split.count", &n_parts) || n_parts == 0) return; /* 0: merged */
+    if (n_parts != named_parts)
+        split_finding(v, file, "split.count", n_parts, is_part ? "parts by the name of the file:" : "files here:", named_parts);
+    if (integer_of(file->reader, "split.no", &number) && is_part && number != name.part - 1)
+        split_finding(v, file, "split.no", number, "by the name of the file it should be", name.part - 1);
+    if (integer_of(file->reader, "split.tensors.count", &n_tensors) && n_parts == (int64_t)ckpt->n_files &&
+        n_tensors != (int64_t)ckpt->n_tensors)
+        split_finding(v, file, "split.tensors.count", n_tensors, "tensors in all parts together:", (int64_t)ckpt->n_tensors);
 }
 
 /* ---- the model ---- */

@@ -243,7 +243,14 @@ static ms_status write_results(ms_collect_state *c, ms_err *err) {
     return ms_collect_write_logs(c, err);
 }
 
-static ms_status summarise_model(ms_collect_state *c, ms_err *err) { return ms_model_summary_write(c->ckpt, c->run_dir, err); }
+static ms_status summarise_model(ms_collect_state *c, ms_err *err) {
+    ms_buf line = {0};
+    const ms_status status = ms_meta_stage_embedded(c->run_dir, c->ckpt, &c->warnings, &line, err);
+    if (line.size > 0) ms_collect_say(c, "%s", line.bytes);
+    ms_buf_free(&line);
+    MS_TRY(status);
+    return ms_model_summary_write(c->ckpt, c->run_dir, err);
+}
 
 static ms_status run_stages(ms_collect_state *c, ms_err *err) {
     static const struct {

@@ -7,6 +7,7 @@
 
 enum { CONFIG_MAX_BYTES = 64 << 20, MAX_LOGGED_CHARS = 200000 };
 
+static const char missing[] = "meta.missing";
 static const char raw_log[] = "logs/model_config.raw.json", budget_log[] = "logs/model_shape_budget.json";
 
 /* What stays of a config too long to be logged whole. */
@@ -179,13 +180,22 @@ ms_status ms_meta_stage_run(ms_str run_dir, const ms_run_config *config, ms_str 
     ms_run_remove(run_dir, budget_log);
     if (!config->metadata.enabled) return MS_OK;
     ms_status status = find_config(config, model_folder, &arena, warnings, &path, err);
-    if (status == MS_OK && !path.text) warn(warnings, model_folder, "meta.missing", "config.json not found; skipping", "");
+    if (status == MS_OK && !path.text) warn(warnings, model_folder, missing, "config.json not found; skipping", "");
     if (status == MS_OK && path.text) {
         status = read_config(path.text, &text, &arena, &root, err);
         if (status == MS_OK && !root) warn(warnings, path, "meta.invalid", "config.json empty or invalid: ", path.text);
     }
     if (root) status = log_config(run_dir, path.text, root, &arena, warnings, line, err);
     ms_buf_free(&text);
+    ms_arena_free(&arena);
+    return status;
+}
+
+ms_status ms_meta_stage_embedded(ms_str run_dir, const ms_checkpoint *ckpt, ms_notes *warnings, ms_buf *line, ms_err *err) {
+    if (!ckpt || !ckpt->config || ckpt->config->kind != MS_JSON_OBJECT || ckpt->config_path.size) return MS_OK;
+    if (!ms_notes_drop(warnings, missing)) return MS_OK;
+    ms_arena arena = {0};
+    const ms_status status = log_config(run_dir, ckpt->files[0].path.text, ckpt->config, &arena, warnings, line, err);
     ms_arena_free(&arena);
     return status;
 }

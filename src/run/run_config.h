@@ -125,7 +125,7 @@ ms_status ms_run_config_parse(ms_run_config *out, const char *text, size_t n, co
                               ms_err *err);
 void ms_run_config_free(ms_run_config *config);
 
-/* The template, as text. model_path: "" for none. extension: ".gguf", to be read besides the usual ones; NULL: none. */
-ms_status ms_run_config_template(ms_buf *out, const char *model_path, const char *extension, ms_err *err);
+/* The template, as text. model_path: "" for none. */
+ms_status ms_run_config_template(ms_buf *out, const char *model_path, ms_err *err);
 
 #endif

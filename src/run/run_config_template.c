@@ -53,25 +53,7 @@ static const char template_text[] =
 " \"debug\": {\"dump_unmatched_tensors\": true, \"print_progress_every_files\": 1}}";
 /* clang-format on */
 
-/* scan, with one more extension. */
-static void put_scan(ms_json_out *json, const ms_json_value *scan, const char *extension) {
-    ms_json_out_begin_object(json);
-    for (size_t i = 0; i < scan->object.n; i++) {
-        const ms_json_member *const member = &scan->object.members[i];
-        ms_json_out_key_str(json, member->key);
-        if (!ms_str_is(member->key, "extensions")) {
-            ms_json_out_value(json, member->value, false);
-            continue;
-        }
-        ms_json_out_begin_array(json);
-        for (size_t k = 0; k < member->value->array.n; k++) ms_json_out_value(json, &member->value->array.items[k], false);
-        if (extension) ms_json_out_text(json, extension);
-        ms_json_out_end(json);
-    }
-    ms_json_out_end(json);
-}
-
-ms_status ms_run_config_template(ms_buf *out, const char *model_path, const char *extension, ms_err *err) {
+ms_status ms_run_config_template(ms_buf *out, const char *model_path, ms_err *err) {
     ms_arena arena = {0};
     const ms_json_value *root;
     ms_status status = ms_json_parse(&root, template_text, sizeof template_text - 1, &arena, err);
@@ -82,7 +64,6 @@ ms_status ms_run_config_template(ms_buf *out, const char *model_path, const char
             const ms_json_member *const member = &root->object.members[i];
             ms_json_out_key_str(&json, member->key);
             if (ms_str_is(member->key, "model_path")) ms_json_out_text(&json, model_path);
-            else if (ms_str_is(member->key, "scan")) put_scan(&json, member->value, extension);
             else ms_json_out_value(&json, member->value, false);
         }
         ms_json_out_end(&json);

@@ -134,7 +134,7 @@ static ms_status write_config(ms_str run_dir, const ms_run_init_options *options
     ms_str absolute = MS_STR("");
     if (options->model_path) MS_TRY(ms_path_resolve(&absolute, arena, options->model_path, err));
     ms_buf text = {0};
-    ms_status status = ms_run_config_template(&text, absolute.text, options->extension, err);
+    ms_status status = ms_run_config_template(&text, absolute.text, err);
     if (status == MS_OK) status = ms_run_write_json(run_dir, "analysis_config.json", &text, false, err);
     ms_buf_free(&text);
     return status;

@@ -263,17 +263,43 @@ static ms_status files_of_walk(ms_run_plan *plan, const ms_run_config *config, m
 
 /* ---- both ---- */
 
-/* With families the other formats count too: what no accepted suffix covers is opened as all other commands do. */
-static ms_status files_of_other_formats(ms_run_plan *plan, ms_err *err) {
+/* The formats that the pipeline's configurations list. */
+static bool is_usual(ms_str path) {
+    const ms_str suffix = ms_path_suffix(path);
+    return ms_str_is(suffix, ".safetensors") || ms_str_is(suffix, ".npz");
+}
+
+static bool has_safetensors(const ms_run_plan *plan) {
+    for (size_t i = 0; i < plan->n_files; i++)
+        if (ms_str_is(ms_path_suffix(plan->files[i].path), ".safetensors")) return true;
+    return false;
+}
+
+static ms_status take_set(ms_run_plan *plan, const ms_file_set *set, const ms_notes *notes, ms_notes *warnings, ms_err *err) {
+    ms_plan_file *const files = ms_arena_alloc_array(&plan->arena, set->files.n, sizeof *files);
+    if (!files) return ms_err_memory(err, "a list of files");
+    for (size_t i = 0; i < set->files.n; i++) files[i] = (ms_plan_file){set->files.items[i].path, MS_STR("")};
+    plan->files = files;
+    plan->n_files = set->files.n;
+    for (size_t i = 0; i < notes->n; i++)
+        if (notes->items[i].severity >= MS_NOTE_WARNING)
+            ms_notes_add(warnings, notes->items[i].severity, notes->items[i].code, notes->items[i].file, MS_STR(""),
+                         MS_NOTE_NO_OFFSET, "[collect] %s", notes->items[i].message.text);
+    return MS_OK;
+}
+
+/* With families the other formats count too: they are opened as all other commands do, a part with its whole set. A folder of
+ * several models is an error; one of none is not, here. */
+static ms_status files_of_other_formats(ms_run_plan *plan, ms_notes *warnings, ms_err *err) {
     ms_file_set set = {0};
     ms_notes notes = {0};
-    ms_status status = ms_file_set_find(&set, plan->model_path.text, &plan->arena, &notes, NULL);
-    const size_t n = status == MS_OK && set.index_path.size == 0 ? set.files.n : 0;
-    ms_plan_file *const files = ms_arena_alloc_array(&plan->arena, n + 1, sizeof *files);
-    for (size_t i = 0; files && i < n; i++) files[i] = (ms_plan_file){set.files.items[i].path, MS_STR("")};
-    if (files && n > 0) plan->files = files, plan->n_files = n;
-    status = files && status != MS_ERR_MEMORY ? MS_OK
-                                              : ms_err_memory(err, "a list of files"); /* nothing usable is no failure here */
+    ms_err why = {0};
+    ms_status status = ms_file_set_find(&set, plan->model_path.text, &plan->arena, &notes, &why);
+    if (status == MS_OK && set.files.n > 0 && !is_usual(set.files.items[0].path))
+        status = take_set(plan, &set, &notes, warnings, &why);
+    if (status == MS_ERR_MEMORY || (status == MS_ERR_UNSUPPORTED && plan->n_files == 0))
+        ms_err_set(err, status, "%s", why.text);
+    else status = MS_OK;
     ms_notes_free(&notes);
     ms_file_set_free(&set);
     return status;
@@ -309,8 +335,8 @@ ms_status ms_run_plan_make(ms_run_plan *out, const ms_run_config *config, ms_str
     ms_status status = index_stage(out, config, &list, warnings, err);
     if (status == MS_OK)
         status = out->used ? files_of_index(out, config, &list, warnings, err) : files_of_walk(out, config, err);
-    if (status == MS_OK && out->n_files == 0 && !out->used && config->parsing.families)
-        status = files_of_other_formats(out, err);
+    if (status == MS_OK && !out->used && config->parsing.families && !has_safetensors(out))
+        status = files_of_other_formats(out, warnings, err);
     if (status == MS_OK) status = cut_to_max_files(out, config->scan.max_files, err);
     ms_files_list_free(&list);
     return status;

@@ -14,8 +14,8 @@
  *
  * strict_index: anything but "active" is fatal, and so is a missing shard when the index chooses the files.
  * A walk takes all files below the folder with an accepted suffix (links to folders are not followed), sorted by path. When
- * there is none and parsing.families is true, the files are those that other commands would open (GGUF, torch, ...;
- * model/file_set.h).
+ * no safetensors file is there and parsing.families is true, the files are those that other commands would open, if these are
+ * of another format (GGUF, torch, ...; model/file_set.h): of a split set all parts, whichever was named.
  */
 #ifndef MS_RUN_PLAN_H
 #define MS_RUN_PLAN_H

@@ -307,3 +307,33 @@ TEST(with_families_a_walk_takes_other_formats_where_no_suffix_is_accepted) {
         ms_notes_free(&notes);
     }
 }
+
+TEST(with_families_a_part_of_a_split_gguf_set_stands_for_the_set) {
+    static const char families[] = "{\"parsing\": {\"families\": true}}";
+    bench b;
+    begin(&b);
+    put(&b, "m-00001-of-00003.gguf", "GGUF");
+    put(&b, "m-00003-of-00003.gguf", "GGUF");
+    put(&b, "tokens.npz", "PK");
+    CHECK_OK(make(&b, families, "m-00003-of-00003.gguf"), &b.err);
+    CHECK_EQ_TEXT(files_of(&b), "m-00001-of-00003.gguf, m-00003-of-00003.gguf");
+    CHECK(b.notes.n == 1 && strcmp(b.notes.items[0].code, "files.missing_part") == 0);
+    CHECK_OK(make(&b, families, ""), &b.err); /* a model before arrays beside it */
+    CHECK_EQ_TEXT(files_of(&b), "m-00001-of-00003.gguf, m-00003-of-00003.gguf");
+    CHECK_OK(make(&b, "{}", ""), &b.err);
+    CHECK_EQ_TEXT(files_of(&b), "tokens.npz");
+    end(&b);
+}
+
+TEST(with_families_a_folder_of_several_models_is_refused_unless_it_holds_usual_files) {
+    static const char families[] = "{\"parsing\": {\"families\": true}}";
+    bench b;
+    begin(&b);
+    put(&b, "a.gguf", "GGUF");
+    put(&b, "b.gguf", "GGUF");
+    CHECK_FAILS(make(&b, families, ""), MS_ERR_UNSUPPORTED, &b.err, "each a model of its own");
+    put(&b, "c.safetensors", "");
+    CHECK_OK(make(&b, families, ""), &b.err);
+    CHECK_EQ_TEXT(files_of(&b), "c.safetensors");
+    end(&b);
+}

@@ -164,10 +164,31 @@ def gguf(kvs=(ARCH,), infos=(), data=b"", version=3, n_tensors=None, n_kv=None, 
     return head + bytes(-len(head) % alignment) + data
 
 
+def split_cases():
+    def part(number, count, n_tensors, name="a"):
+        keys = [kv("split.no", 2, struct.pack("<H", number)), kv("split.count", 2, struct.pack("<H", count)),
+                kv("split.tensors.count", 5, struct.pack("<i", n_tensors))]
+        return gguf([ARCH, *keys] if number == 0 else keys, [info(name, [8])], bytes(32))
+    def files(*parts):
+        return {f"m-{i + 1:05}-of-{len(parts):05}.gguf": p for i, p in enumerate(parts) if p}
+    first, second = part(0, 2, 2), part(1, 2, 2, "b")
+    case("gguf_split_set", files(first, second), None, inspect=0)
+    case("gguf_split_by_its_last_part", files(first, second), None, inspect=0, target="m-00002-of-00002.gguf")
+    case("gguf_split_lacks_a_part", {**files(None, second)}, ("files.missing_part", "error"), inspect=0)
+    case("gguf_split_parts_swapped", files(second, first), ("gguf.split", "warning"), inspect=0, why="FreeToken #154")
+    case("gguf_split_of_another_count", files(part(0, 3, 2), part(1, 3, 2, "b")), ("gguf.split", "warning"), inspect=0)
+    case("gguf_split_of_fewer_tensors", files(part(0, 2, 5), part(1, 2, 5, "b")), ("gguf.split", "warning"), inspect=0)
+    case("gguf_split_name_in_two_parts", files(first, part(1, 2, 2)), ("index.duplicate_tensor", "warning"), inspect=0)
+    case("gguf_split_without_its_keys", files(gguf(infos=[info("a", [8])], data=bytes(32)), gguf([], [info("b", [8])], bytes(32))), None, inspect=0,
+         why="FreeToken #154: some splitters omit them")
+    case("gguf_several_models", {"a.gguf": first, "b.gguf": second}, ("model.unreadable", "error"), inspect=4, target=".")
+
+
 def gguf_cases():
     t = info("a", [8])
     unreadable("gguf_bad_magic", b"GGUG" + gguf()[4:], inspect=3)
     unreadable("gguf_version_0", gguf(version=0))
+    unreadable("gguf_version_1", gguf(version=1), inspect=4)
     unreadable("gguf_version_byte_swapped", gguf(version=0x03000000), inspect=4)
     unreadable("gguf_version_future", gguf(version=99), inspect=4)
     for name, count in (("wraps", 2**60), ("negative", 2**63), ("all_ones", 2**64 - 1), ("over_the_file", 1000)):
@@ -181,12 +202,15 @@ def gguf_cases():
     unreadable("gguf_array_type_out_of_table", gguf([kv("k", 9, struct.pack("<IQ", 4711, 1) + bytes(8))]))
     unreadable("gguf_value_type_out_of_table", gguf([kv("k", 13, bytes(8))]))
     unreadable("gguf_array_of_arrays_deep", gguf([kv("k", 9, struct.pack("<IQ", 9, 1) * 4000)]), "recursion", inspect=4)
+    unreadable("gguf_string_in_array_over_the_file", gguf([kv("k", 9, struct.pack("<IQQ", 8, 1, 2**40))]), "CVE-2025-49847")
+    unreadable("gguf_key_empty", gguf([kv("", 4, bytes(4))]))
     unreadable("gguf_key_not_utf8", gguf([kv(b"\xff\xfe", 4, bytes(4))]))
     case("gguf_key_twice", gguf([ARCH, ARCH]), ("gguf.duplicate_key", "error"))
     case("gguf_alignment_2_31", gguf([ARCH, kv("general.alignment", 4, struct.pack("<I", 2**31))], [t], bytes(32)), ("gguf.short", "error"), why="#24997")
     for name, value in (("0", 0), ("3", 3)):
         unreadable(f"gguf_alignment_{name}", gguf([ARCH, kv("general.alignment", 4, struct.pack("<I", value))], [t], bytes(32)),
                    "Ollama: division by zero; #24997")
+    unreadable("gguf_alignment_of_64_bits", gguf([ARCH, kv("general.alignment", 10, struct.pack("<Q", 32))], [t], bytes(32)), "#26318")
     unreadable("gguf_alignment_of_wrong_type", gguf([ARCH, kv("general.alignment", 8, text("32"))], [t], bytes(32)), "#26318")
     case("gguf_boolean_2", gguf([ARCH, kv("b", 7, b"\x02")]), ("gguf.bool", "warning"), inspect=0)
     case("gguf_name_of_64", gguf(infos=[info("a" * 64, [8])], data=bytes(32)), ("gguf.long_name", "error"))
@@ -201,17 +225,34 @@ def gguf_cases():
     case("gguf_extent_over_32_bits", gguf(infos=[info("a", [2**33])], data=bytes(32)), ("gguf.short", "error"), why="CVE-2026-53923")
     unreadable("gguf_row_no_multiple_of_the_block", gguf(infos=[info("a", [33], 2)], data=bytes(64)))
     case("gguf_type_out_of_table", gguf(infos=[info("a", [32], 4711)], data=bytes(64)), ("gguf.unknown_type", "error"))
+    case("gguf_type_removed", gguf(infos=[info("a", [32], 4)], data=bytes(64)), ("gguf.undecodable_type", "warning"), inspect=0)
+    case("gguf_type_of_a_fork", gguf(infos=[info("a", [256], 139)], data=bytes(160)), ("gguf.undecodable_type", "warning"), inspect=0)
     case("gguf_offset_beyond_the_file", gguf(infos=[info("a", [8], 0, 2**40)], data=bytes(32)), ("gguf.offset", "error"), why="CVE-2026-7482")
     case("gguf_offset_misaligned", gguf(infos=[info("a", [8], 0, 4)], data=bytes(64)), ("gguf.offset", "error"))
+    case("gguf_offset_gap", gguf(infos=[t, info("b", [8], 0, 64)], data=bytes(96)), ("gguf.offset", "error"))
+    case("gguf_offsets_unordered", gguf(infos=[info("a", [8], 0, 32), info("b", [8], 0, 0)], data=bytes(64)), ("gguf.offset", "error"))
     case("gguf_offset_overlaps", gguf(infos=[info("a", [16]), info("b", [16], 0, 32)], data=bytes(128)), ("gguf.offset", "error"))
     case("gguf_cut_short", gguf(infos=[info("a", [64])], data=bytes(100)), ("gguf.short", "error"), why="CVE-2026-7482, CVE-2024-32878")
     case("gguf_bytes_behind", gguf(infos=[t], data=bytes(64)), ("gguf.trailing", "warning"), inspect=0)
     case("gguf_padding_not_zero", gguf(infos=[info("a", [4]), info("b", [8], 0, 32)], data=bytes(16) + b"secretsecretsecr" + bytes(32)),
          ("gguf.padding", "warning"), inspect=0)
     case("gguf_name_with_escape", gguf(infos=[info("a\x1b[31m", [8])], data=bytes(32)), ("name.control", "error"), inspect=0)
+    for name, character in (("nul", "\0"), ("newline", "\n"), ("bidi", "\u202e")):
+        case(f"gguf_name_with_{name}", gguf(infos=[info(f"a{character}b", [8])], data=bytes(32)), ("name.control", "error"), inspect=0)
     case("gguf_template_breaks_out", gguf([ARCH, kv("tokenizer.chat_template", 8, text("{{ ''.__class__.__mro__[1] }}"))], [t], bytes(32)),
          ("template.escape", "warning"), inspect=0, why="CVE-2024-34359")
+    experts = [info("blk.0.ffn_gate_inp.weight", [8, 4]), info("blk.0.ffn_up_exps.weight", [8, 8, 4], 0, 128)]
+    for name, keys in (("too_many", [kv("llama.expert_count", 4, b"\xff" * 4)]), ("none", [kv("llama.expert_count", 4, bytes(4))])):
+        case(f"gguf_expert_count_{name}", gguf([ARCH, *keys], experts, bytes(1152)), ("experts.config", "warning"), inspect=0)
+    case("gguf_more_experts_chosen_than_there_are", gguf([ARCH, kv("llama.expert_used_count", 4, struct.pack("<I", 9))], experts, bytes(1152)),
+         ("experts.top_k", "warning"), inspect=0)
+    split_cases()
     # what must not be refused
+    for name, kind, value in (("text", 8, text("many")), ("list", 9, struct.pack("<IQI", 4, 1, 7)), ("fraction", 6, struct.pack("<f", 4.5)),
+                              ("negative", 11, b"\xff" * 8)):
+        case(f"gguf_expert_count_is_a_{name}", gguf([ARCH, kv("llama.block_count", kind, value)], experts, bytes(1152)), None, inspect=0,
+             why="#25821, #26690: of any type")
+    case("gguf_extent_0", gguf(infos=[info("a", [8, 0]), info("b", [8])], data=bytes(32)), None, inspect=0)
     tokens = b"".join(text(f"t{i}") for i in range(300_000))
     case("gguf_vocabulary_of_300000", gguf([ARCH, kv("tokenizer.ggml.tokens", 9, struct.pack("<IQ", 8, 300_000) + tokens)], [t], bytes(32)), None, inspect=0)
     case("gguf_no_tensors", gguf(), None, inspect=0)
