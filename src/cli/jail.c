@@ -255,7 +255,10 @@ ms_status ms_jail_enter(ms_cli *cli, ms_arena *arena, int *code, ms_err *err) {
                why_not);
     MS_FAIL_IF(ms_args_flag(&cli->args, "download"), MS_ERR_USAGE, err,
                "--download reads the headers outside the jail; fetch the model first, then look at it with --jail");
-    MS_TRY(ms_hub_local(&path, arena, model->text, err));
+    const ms_status status = ms_hub_local(&path, arena, model->text, err);
+    if (status == MS_ERR_UNSUPPORTED)
+        return ms_err_within(err, status, "--jail reads what is on this machine (see --download)");
+    MS_TRY(status);
     model->text = path.text;
     ms_hub_end(); /* a child has one thread */
     cli->side = MS_OUTSIDE;

@@ -29,7 +29,8 @@ static void put_hashes(ms_buf *buf, const ms_verify *v) {
         if (!f->sha256[0]) continue;
         ms_buf_printf(buf, "%s  %s", f->sha256, ms_str_shown(f->name).text);
         if (f->expected_by)
-            ms_buf_printf(buf, "  (%s: %s)", f->expected_by, strcmp(f->sha256, f->expected) ? "DIFFERENT" : "the same");
+            ms_buf_printf(buf, "  (%s: %s)", f->expected_by,
+                          strcmp(ms_verify_file_hash(f), f->expected) ? "DIFFERENT" : "the same");
         ms_buf_put_char(buf, '\n');
     }
 }
@@ -110,7 +111,10 @@ static void put_files(ms_json_out *out, const ms_verify *v) {
         key_u64(out, "bytes", f->n_bytes);
         key_u64(out, "tensors", f->n_tensors);
         key_text(out, "sha256", f->sha256);
-        key_text(out, "expected_sha256", f->expected);
+        const bool is_git = strlen(f->expected) == MS_GIT_ID_HEX;
+        key_text(out, "expected_sha256", is_git ? NULL : f->expected);
+        key_text(out, "git_id", f->git_id);
+        key_text(out, "expected_git_id", is_git ? f->expected : NULL);
         key_text(out, "expected_by", f->expected_by);
         ms_json_out_end(out);
     }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "door.h"
 #include "hub_repo.h"
 #include "local_models.h"
 #include "source_http.h"
@@ -301,6 +302,24 @@ ms_status ms_hub_local(ms_str *out, ms_arena *arena, const char *path, ms_err *e
                             ms_str_shown(ms_str_of(path)).text);
     ms_arena_free(&p.arena);
     return status;
+}
+
+/* The cache keeps files as blobs/ID and links to them. */
+static ms_str id_of_link(ms_arena *arena, const char *path) {
+    const ms_str to = ms_door_real(arena, path);
+    if (!to.text || !ms_str_ends_with(ms_files_folder_of(to), MS_STR("/blobs"))) return MS_STR("");
+    return ms_files_name_of(to);
+}
+
+ms_str ms_hub_id(ms_arena *arena, const char *path) {
+    place p;
+    ms_str id = MS_STR("");
+    if (!ms_hub_is(path)) return id_of_link(arena, path);
+    const ms_hub_file *const file = find_place(&p, path, NULL) == MS_OK ? ms_hub_repo_find(p.repo, p.address.path) : NULL;
+    if (file && file->etag.size) id = ms_arena_copy(arena, file->etag);
+    else if (file && file->local.size) id = id_of_link(arena, file->local.text);
+    ms_arena_free(&p.arena);
+    return id.text ? id : MS_STR("");
 }
 
 /* ---- what a user typed ---- */

@@ -54,6 +54,10 @@ ms_str ms_hub_remark(const char *path);
  * are there. MS_ERR_UNSUPPORTED when it has nothing of it; a local path comes back as it is. */
 ms_status ms_hub_local(ms_str *out, ms_arena *arena, const char *path, ms_err *err);
 
+/* What the Hub says the file is ("hf://...", or a link of its cache): its SHA-256 (64 hex digits) when it is a large one, else
+ * git's id of it (40); "" when it does not say. In the arena. */
+ms_str ms_hub_id(ms_arena *arena, const char *path);
+
 /* Ends the client's thread and its connections, before the process ends. No source of the Hub may be in use. */
 void ms_hub_end(void);
 

@@ -5,8 +5,13 @@
 #include "files.h"
 #include "hub.h"
 
-/* Formats a folder may hold, the most telling first. Split sets of all of them are named NAME-00001-of-00003.EXT. */
-static const char *const extensions[] = {".safetensors", ".gguf", ".npz", ".npy", ".pt", ".pth", ".bin", ".ckpt", NULL};
+/* Formats a folder may hold, the most telling first, and what a file's name must begin with: arrays that are not called weights
+ * may be results beside a checkpoint, as *.bin may be anything. Split sets of all of them are named NAME-00001-of-00003.EXT. */
+static const struct choice {
+    const char *extension, *begin;
+} choices[] = {{".safetensors", ""}, {".gguf", ""}, {".npz", "weights"}, {".npz", "model"},
+               {".pt", ""},          {".pth", ""},  {".ckpt", ""},       {".bin", "pytorch_model"},
+               {".npz", ""},         {".npy", ""},  {".bin", ""}};
 
 static bool has_extension(ms_str name, const char *extension) {
     const size_t n = strlen(extension);
@@ -118,6 +123,14 @@ static bool is_whole_model(const char *extension) {
     return strcmp(extension, ".safetensors") != 0 && strcmp(extension, ".npz") != 0 && strcmp(extension, ".npy") != 0;
 }
 
+static bool has_choice(const ms_files_list *list, const struct choice *c) {
+    for (size_t i = 0; i < list->n; i++)
+        if (list->items[i].is_regular && has_extension(list->items[i].name, c->extension) &&
+            ms_str_starts_with(list->items[i].name, ms_str_of(c->begin)))
+            return true;
+    return false;
+}
+
 /* All files of one format, without those aside when there are others. */
 static ms_status add_all(ms_file_set *set, const ms_files_list *list, const char *extension, ms_arena *arena, ms_notes *notes,
                          ms_err *err) {
@@ -209,9 +222,10 @@ static ms_status find_in_list(ms_file_set *set, const ms_files_list *list, ms_ar
         set->index_path = index_path;
         return MS_OK;
     }
-    for (size_t e = 0; extensions[e] && set->files.n == 0; e++) {
-        MS_TRY(add_all(set, list, extensions[e], arena, notes, err));
-        MS_TRY(check_single(set, extensions[e], err));
+    for (size_t c = 0; c < sizeof choices / sizeof *choices && set->files.n == 0; c++) {
+        if (!has_choice(list, &choices[c])) continue;
+        MS_TRY(add_all(set, list, choices[c].extension, arena, notes, err));
+        MS_TRY(check_single(set, choices[c].extension, err));
     }
     if (set->files.n == 0) return nothing_usable(set, list, err);
     return check_parts(set, notes, err);

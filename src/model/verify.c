@@ -107,12 +107,12 @@ static bool holds_weights(ms_str name) {
 
 /* The set could not be opened as one model (its index is damaged, none of its files can be read): every weight file by itself.
  */
-static ms_status look_at_each(ms_verify *v, const ms_verify_options *options, bool *is_model, ms_err *err) {
+static ms_status look_at_each(ms_verify *v, const ms_verify_options *options, bool *is_model, bool *has_index, ms_err *err) {
     ms_files_list list = {0};
     const ms_open_options open = {.lenient = true, .no_family = true, .inflate_budget = options->inflate_budget};
     ms_status status = ms_files_list_folder(&list, v->folder.text, err);
     for (size_t i = 0; i < list.n && status == MS_OK; i++) {
-        *is_model |= ms_str_ends_with(list.items[i].name, MS_STR(".index.json"));
+        *has_index |= ms_str_ends_with(list.items[i].name, MS_STR(".index.json"));
         if (!list.items[i].is_regular || !holds_weights(list.items[i].name)) continue;
         *is_model = true;
         const ms_str path = ms_files_join(&v->arena, v->folder, list.items[i].name);
@@ -162,12 +162,17 @@ static ms_status look_without_model(ms_verify *v, const char *path, const ms_ver
         return MS_OK;
     }
     const size_t n_before = v->findings.n;
-    bool is_model = !v->is_folder;
-    MS_TRY(look_at_each(v, options, &is_model, err));
-    if (!is_model) return ms_err_set(err, why_status, "%s", why); /* an ordinary folder */
-    bool said = false;                                            /* one of the files broke the opening, and is named already */
+    bool is_model = !v->is_folder, has_index = !v->is_folder;
+    MS_TRY(look_at_each(v, options, &is_model, &has_index, err));
+    if (!is_model && !has_index) return ms_err_set(err, why_status, "%s", why); /* an ordinary folder */
+    bool said = false; /* one of the files broke the opening, and is named already */
     for (size_t i = n_before; i < v->findings.n; i++) said |= strcmp(v->findings.items[i].code, "file.unreadable") == 0;
-    if (!said) ms_notes_add(&v->findings, MS_NOTE_ERROR, "model.unreadable", given, MS_STR(""), MS_NOTE_NO_OFFSET, "%s", why);
+    const ms_str message = without_path(ms_str_of(why), given);
+    if (!said && why_status == MS_ERR_UNSUPPORTED && !has_index) /* nothing is wrong with any of them */
+        ms_notes_add(&v->findings, MS_NOTE_INFO, "model.several", given, MS_STR(""), MS_NOTE_NO_OFFSET,
+                     "%s; each was verified by itself", message.text);
+    else if (!said)
+        ms_notes_add(&v->findings, MS_NOTE_ERROR, "model.unreadable", given, MS_STR(""), MS_NOTE_NO_OFFSET, "%s", message.text);
     return v->is_folder ? ms_verify_folder(v, NULL, err) : MS_OK;
 }
 

@@ -37,8 +37,9 @@ typedef struct ms_verify_file {
     const char *format; /* "safetensors"; NULL: not read as weights, or unreadable */
     size_t n_tensors;
     char sha256[MS_SHA256_HEX + 1];   /* "" when not computed */
-    char expected[MS_SHA256_HEX + 1]; /* "" when nothing tells it */
-    const char *expected_by;          /* "hub cache", "download metadata", "SHA256SUMS"; NULL */
+    char git_id[MS_GIT_ID_HEX + 1];   /* computed only when that is what is known */
+    char expected[MS_SHA256_HEX + 1]; /* a SHA-256 or a git id; "" when nothing tells it */
+    const char *expected_by;          /* "the Hub", "hub cache", "download metadata", "SHA256SUMS", ...; NULL */
 } ms_verify_file;
 
 typedef struct ms_verify {
@@ -55,11 +56,23 @@ typedef struct ms_verify {
 ms_status ms_verify_run(ms_verify *out, const char *path, const ms_verify_options *options, ms_err *err);
 void ms_verify_free(ms_verify *verify);
 
+/* What the file should have been, by its kind: the computed value that `expected` is about. */
+static inline const char *ms_verify_file_hash(const ms_verify_file *file) {
+    return strlen(file->expected) == MS_GIT_ID_HEX ? file->git_id : file->sha256;
+}
+
 /* ---- its parts ---- */
 
 ms_status ms_verify_formats(ms_verify *v, const ms_checkpoint *ckpt, ms_err *err); /* names, padding, metadata */
 ms_status ms_verify_folder(ms_verify *v, const ms_checkpoint *ckpt, ms_err *err);  /* what lies beside; ckpt may be NULL */
 ms_status ms_verify_values(ms_verify *v, const ms_checkpoint *ckpt, const ms_verify_options *options, ms_err *err);
+/* Who knows what a file should be (verify_witness.c): of one file, of all files, of one file whose hash is known. */
+ms_status ms_verify_ask(ms_verify *v, ms_verify_file *file, ms_err *err);
+ms_status ms_verify_ask_sums(ms_verify *v, ms_err *err);
+ms_status ms_verify_ask_lfs(ms_verify *v, ms_verify_file *file, ms_err *err);
+/* The object of Git LFS whose pointer the file is, or "" when it is none, or the object is not here. oid: its hash. */
+ms_status ms_verify_lfs_object(ms_str *path, char oid[static MS_SHA256_HEX + 1], ms_verify *v, const ms_verify_file *file,
+                               ms_err *err);
 ms_status ms_verify_hashes(ms_verify *v, const ms_verify_options *options, ms_err *err);
 
 #endif

@@ -3,15 +3,17 @@
  *
  * Types of 16, 32 and 64 bits are looked at as integers (all bits of the exponent set); the others are decoded.
  */
-#include <math.h>
+#include <stdio.h>
 
 #include "decode.h"
+#include "family.h"
 #include "guard.h"
 #include "lookahead.h"
 #include "pool.h"
 #include "verify.h"
 
 enum { CHUNK = 1 << 20, PIECE = 1 << 14 }; /* elements of a work item; decoded at a time. Multiples of every block. */
+enum { LEAST_SLICE = 1 << 10, NAMED = 8 }; /* elements of an expert to be looked at apart; experts named one by one */
 
 typedef struct ms_seen {
     uint64_t n_nan, n_inf, n_zero;
@@ -117,14 +119,28 @@ static uint64_t n_elements(const ms_stored *t) {
     return n;
 }
 
+/* Elements of one expert in a tensor that holds many, one after the other; else all of the tensor. */
+static uint64_t slice_of(const ms_checkpoint *ckpt, const ms_tensor *t) {
+    const uint64_t n = n_elements(t->stored);
+    const bool has_many = t->role == MS_ROLE_EXPERT && t->expert < 0 && t->stored->rank >= 2;
+    const ms_layer *const layer = has_many ? ms_layers_find(ckpt, t->section, t->layer) : NULL;
+    if (!layer || layer->experts < 2 || t->stored->shape[0] % (uint64_t)layer->experts) return n;
+    const uint64_t slice = n / (uint64_t)layer->experts;
+    const uint32_t block = ms_dtype_info_of(t->stored->dtype)->block;
+    return slice < LEAST_SLICE || slice % (block ? block : 2) ? n : slice;
+}
+
 static ms_status plan(ms_values *all, uint64_t *total, ms_err *err) {
     *total = 0;
     for (size_t i = 0; i < all->ckpt->n_tensors; i++) {
         const ms_stored *const t = all->ckpt->tensors[i].stored;
         const uint64_t n = n_elements(t);
         if (!is_looked_at(t->dtype)) continue;
-        for (uint64_t at = 0; at < n; at += CHUNK) {
-            ms_part part = {.tensor = (uint32_t)i, .first = at, .n = n - at < CHUNK ? n - at : CHUNK, .before = *total};
+        const uint64_t slice = slice_of(all->ckpt, &all->ckpt->tensors[i]);
+        for (uint64_t at = 0, step; at < n; at += step) {
+            const uint64_t left = slice - at % slice;
+            step = left < CHUNK ? left : CHUNK;
+            ms_part part = {.tensor = (uint32_t)i, .first = at, .n = step, .before = *total};
             part.seen.first = UINT64_MAX;
             if (!ms_dtype_range(t->dtype, at, part.n, &part.offset, &part.n_bytes, &part.skip)) break;
             if (part.n_bytes > t->n_bytes || part.offset > t->n_bytes - part.n_bytes)
@@ -173,17 +189,55 @@ static void report(ms_verify *v, const ms_checkpoint *ckpt, uint32_t tensor, con
                      "all %llu values are zero; a part of the file may never have been written", (unsigned long long)n);
 }
 
-static void report_all(ms_verify *v, const ms_values *all) {
-    for (size_t i = 0; i < all->parts.n;) {
-        const uint32_t tensor = all->parts.items[i].tensor;
-        ms_seen sum = {.first = UINT64_MAX};
-        for (; i < all->parts.n && all->parts.items[i].tensor == tensor; i++) {
-            const ms_seen *const s = &all->parts.items[i].seen;
-            sum.n_nan += s->n_nan, sum.n_inf += s->n_inf, sum.n_zero += s->n_zero;
-            if (sum.first == UINT64_MAX) sum.first = s->first;
-        }
-        report(v, all->ckpt, tensor, &sum);
+typedef struct ms_zeros { /* experts of one tensor that are nothing but zeros */
+    uint64_t n, experts, first;
+    char names[NAMED * 24];
+    size_t n_text;
+} ms_zeros;
+
+static void add_zero_expert(ms_zeros *z, uint64_t expert) {
+    if (z->n++ == 0) z->first = expert;
+    if (z->n > NAMED) return;
+    const int n =
+        snprintf(z->names + z->n_text, sizeof z->names - z->n_text, "%s%llu", z->n > 1 ? ", " : "", (unsigned long long)expert);
+    z->n_text += n > 0 ? (size_t)n : 0;
+}
+
+static void report_zero_experts(ms_verify *v, const ms_checkpoint *ckpt, uint32_t tensor, const ms_zeros *z, uint64_t slice) {
+    const ms_tensor *const t = &ckpt->tensors[tensor];
+    uint64_t offset = 0, n_bytes, skip;
+    if (z->n == 0 || z->n == z->experts) return; /* a tensor of zeros is said as such */
+    ms_dtype_range(t->stored->dtype, z->first * slice, slice, &offset, &n_bytes, &skip);
+    ms_notes_add(&v->findings, MS_NOTE_WARNING, "values.zero_expert", ckpt->files[t->file].path, t->stored->name,
+                 (int64_t)(t->stored->offset + offset),
+                 "%llu of %llu experts are nothing but zeros: %s%s; they are dead, or a part of the file was never written",
+                 (unsigned long long)z->n, (unsigned long long)z->experts, z->names, z->n > NAMED ? ", ..." : "");
+}
+
+/* The parts from *i on that belong to one tensor. */
+static void report_tensor(ms_verify *v, const ms_values *all, size_t *i) {
+    const ms_part *const parts = all->parts.items;
+    const uint32_t tensor = parts[*i].tensor;
+    const uint64_t slice = slice_of(all->ckpt, &all->ckpt->tensors[tensor]);
+    ms_seen sum = {.first = UINT64_MAX};
+    ms_zeros zeros = {0};
+    uint64_t n_zero = 0;
+    for (; *i < all->parts.n && parts[*i].tensor == tensor; ++*i) {
+        const ms_part *const p = &parts[*i];
+        sum.n_nan += p->seen.n_nan, sum.n_inf += p->seen.n_inf, sum.n_zero += p->seen.n_zero;
+        if (sum.first == UINT64_MAX) sum.first = p->seen.first;
+        n_zero += p->seen.n_zero;
+        if ((p->first + p->n) % slice) continue;
+        if (n_zero == slice) add_zero_expert(&zeros, p->first / slice);
+        zeros.experts++;
+        n_zero = 0;
     }
+    report(v, all->ckpt, tensor, &sum);
+    report_zero_experts(v, all->ckpt, tensor, &zeros, slice);
+}
+
+static void report_all(ms_verify *v, const ms_values *all) {
+    for (size_t i = 0; i < all->parts.n;) report_tensor(v, all, &i);
 }
 
 ms_status ms_verify_values(ms_verify *v, const ms_checkpoint *ckpt, const ms_verify_options *options, ms_err *err) {
