@@ -71,6 +71,6 @@ const ms_command ms_cmd_init = {
         "with its default.\n\nNext: edit the configuration if you like, then 'moescope collect --run-dir ROOT/ID/NAME'.",
     .examples = examples,
     .options = options,
-    .takes = MS_TAKES_JSON,
+    .takes = MS_TAKES_JSON | MS_TAKES_THREADS,
     .run = run,
 };

@@ -56,6 +56,6 @@ const ms_command ms_cmd_tables = {
         "four layers and as a whole, and the differences between schemes that delta_pairs names.",
     .examples = examples,
     .options = options,
-    .takes = MS_TAKES_JSON,
+    .takes = MS_TAKES_JSON | MS_TAKES_THREADS,
     .run = run,
 };

@@ -11,7 +11,28 @@ enum { CHUNK = 1 << 20 }; /* elements decoded at a time */
 
 /* ---- names ---- */
 
-/* Up to three names that hold the text, for those who typed half of one. */
+/* How much of the longer one of two names they have in common at both ends, in percent. */
+static size_t likeness(ms_str a, ms_str b) {
+    const size_t shorter = a.size < b.size ? a.size : b.size, longer = a.size < b.size ? b.size : a.size;
+    size_t front = 0, back = 0;
+    while (front < shorter && a.text[front] == b.text[front]) front++;
+    while (back < shorter - front && a.text[a.size - 1 - back] == b.text[b.size - 1 - back]) back++;
+    return longer ? 100 * (front + back) / longer : 0;
+}
+
+/* The name that was probably meant; text NULL when none is close. */
+static ms_str closest_name(const ms_checkpoint *ckpt, ms_str typed) {
+    size_t best = 75;
+    ms_str found = MS_STR_NONE;
+    for (size_t i = 0; i < ckpt->n_tensors; i++) {
+        const ms_str own = ckpt->tensors[i].stored->name;
+        const size_t here = likeness(typed, own);
+        if (here > best) best = here, found = own;
+    }
+    return found;
+}
+
+/* Up to three names that hold the text, for those who typed half of one; else the one that is spelled nearly so. */
 static ms_status no_such_tensor(const ms_checkpoint *ckpt, const char *name, ms_err *err) {
     enum { MOST = 3 };
     char list[MOST * 300] = "";
@@ -21,6 +42,8 @@ static ms_status no_such_tensor(const ms_checkpoint *ckpt, const char *name, ms_
         if (!ms_str_contains_nocase(own, ms_str_of(name)) || n++ >= MOST) continue;
         used += (size_t)snprintf(list + used, sizeof list - used, "%s'%s'", n > 1 ? ", " : "", ms_str_shown(own).text);
     }
+    const ms_str near = n == 0 ? closest_name(ckpt, ms_str_of(name)) : MS_STR_NONE;
+    if (near.text) n = 1, snprintf(list, sizeof list, "'%s'", ms_str_shown(near).text);
     const ms_shown shown = ms_str_shown(ms_str_of(name));
     if (n == 0)
         return ms_err_set(err, MS_ERR_USAGE, "no tensor '%s' in the model ('moescope inspect MODEL --tensors' lists them)",

@@ -245,6 +245,9 @@ static ms_status check_arguments(const ms_args *args, ms_err *err) {
         MS_FAIL_IF(left < (size_t)s->min, MS_ERR_USAGE, err, "%s is missing%s%s", s->name, s->help ? ": " : "",
                    s->help ? s->help : "");
         const size_t n = left < (size_t)s->max ? left : (size_t)s->max;
+        for (size_t i = at; i < at + n; i++)
+            MS_FAIL_IF(!args->arguments.items[i].text[0], MS_ERR_USAGE, err, "%s is empty%s%s", s->name, s->help ? ": " : "",
+                       s->help ? s->help : "");
         for (size_t i = at; s->choices && i < at + n; i++) {
             int index;
             MS_TRY(read_choice(s->name, s->choices, args->arguments.items[i].text, &index, err));

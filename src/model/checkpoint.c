@@ -53,7 +53,9 @@ static ms_status read_config(ms_checkpoint *ckpt, ms_err *err) {
     const ms_status status = ms_files_read(&ckpt->config_text, ckpt->config_path.text, max_config_bytes, &why);
     if (status == MS_ERR_MEMORY) return ms_err_memory(err, "the config");
     if (status == MS_OK) return parse_config(ckpt, ms_buf_str(&ckpt->config_text), err);
-    note_config(ckpt, "config.unreadable", why.text);
+    const ms_str path = ckpt->config_path; /* stands before the note already */
+    const bool twice = ms_str_starts_with(ms_str_of(why.text), path) && strncmp(why.text + path.size, ": ", 2) == 0;
+    note_config(ckpt, "config.unreadable", why.text + (twice ? path.size + 2 : 0));
     return MS_OK;
 }
 

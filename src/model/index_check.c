@@ -24,9 +24,10 @@ static size_t tensors_of_shard(const ms_index *index, size_t shard) {
 static void note_missing(ms_checkpoint *ckpt, const ms_files_list *list, size_t shard) {
     const ms_str name = ckpt->index->shards[shard];
     const ms_files_entry *const other = differing_in_case(list, name);
+    const size_t n = tensors_of_shard(ckpt->index, shard);
     ms_notes_add(&ckpt->notes, MS_NOTE_ERROR, "index.missing_shard", ckpt->index_path, MS_STR(""), MS_NOTE_NO_OFFSET,
-                 "shard '%s' with %zu tensors is not there; was the download cut short?", ms_str_shown(name).text,
-                 tensors_of_shard(ckpt->index, shard));
+                 "shard '%s' with %zu %s is not there; was the download cut short?", ms_str_shown(name).text, n,
+                 n == 1 ? "tensor" : "tensors");
     if (other)
         ms_notes_add(&ckpt->notes, MS_NOTE_WARNING, "index.case_mismatch", ckpt->index_path, MS_STR(""), MS_NOTE_NO_OFFSET,
                      "'%s' is there, which differs from '%s' in case only; rename it", ms_str_shown(other->name).text,
