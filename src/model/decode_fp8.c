@@ -19,7 +19,7 @@ static const char *const scale_leaves[] = {
 
 typedef struct fp8_layout {
     uint64_t cols, rows, n_matrices; /* last two axes; product of those before */
-    ms_side scale;
+    ms_side codes, scale;
     uint64_t block_rows, block_cols, grid_rows, grid_cols; /* of a scale */
 } fp8_layout;
 
@@ -102,49 +102,52 @@ static ms_status lay_out(fp8_layout *l, const ms_checkpoint *ckpt, const ms_tens
     return per_block(l, ckpt, err); /* mxfp8 is a grid of 1 x 32 */
 }
 
-/* The scale of a row's column, and how many columns from there share it. */
-static ms_status scale_at(fp8_layout *l, uint64_t row, uint64_t col, size_t *n_alike, float *scale, ms_err *err) {
-    const uint64_t matrix = l->block_rows == UINT64_MAX ? 0 : row / l->rows,
-                   r = l->block_rows == UINT64_MAX ? 0 : row % l->rows;
-    const uint64_t at = (matrix * l->grid_rows + r / l->block_rows) * l->grid_cols + col / l->block_cols;
-    *n_alike = (size_t)(l->block_cols - col % l->block_cols);
-    return ms_side_exponents(&l->scale, at, 1, scale, err);
-}
-
+/* Of a segment, which lies in one row: the scales of its blocks at once. */
 static ms_status scale_segment(fp8_layout *l, ms_segment s, float *out, ms_err *err) {
-    if (l->block_cols == 1) { /* a scale a column: all at once */
-        float scales[MS_SEGMENT_MOST];
-        const uint64_t at = ((s.row / l->rows) * l->grid_rows + s.row % l->rows / l->block_rows) * l->grid_cols + s.col;
-        MS_TRY(ms_side_exponents(&l->scale, at, s.n, scales, err));
+    float scales[MS_SEGMENT_MOST + 1];
+    const bool of_all = l->block_rows == UINT64_MAX;
+    const uint64_t matrix = of_all ? 0 : s.row / l->rows, row = of_all ? 0 : s.row % l->rows;
+    const uint64_t first = s.col / l->block_cols, last = (s.col + s.n - 1) / l->block_cols;
+    const uint64_t at = (matrix * l->grid_rows + row / l->block_rows) * l->grid_cols + first;
+    MS_TRY(ms_side_exponents(&l->scale, at, (size_t)(last - first + 1), scales, err));
+    if (l->block_cols == 1) {
         for (size_t i = 0; i < s.n; i++) out[i] *= scales[i];
         return MS_OK;
     }
-    for (size_t i = 0; i < s.n;) {
-        size_t n_alike;
-        float scale;
-        MS_TRY(scale_at(l, s.row, s.col + i, &n_alike, &scale, err));
+    size_t n_alike = (size_t)(l->block_cols - s.col % l->block_cols);
+    for (size_t i = 0, block = 0; i < s.n; block++, n_alike = (size_t)l->block_cols) {
+        const float scale = scales[block];
         for (const size_t end = n_alike < s.n - i ? i + n_alike : s.n; i < end; i++) out[i] *= scale;
     }
     return MS_OK;
 }
 
-static ms_status run(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch,
-                     float *out, ms_err *err) {
-    fp8_layout l = {0};
-    const void *bytes = NULL;
-    MS_TRY(ms_side_open_any(&l.scale, ckpt, tensor, scale_leaves, err));
-    ms_status status = lay_out(&l, ckpt, tensor, err);
-    if (status == MS_OK)
-        status = ms_source_view(tensor->stored->source, tensor->stored->offset + first, n, scratch, &bytes, err);
-    if (status == MS_OK) status = ms_decode_f32(tensor->stored->dtype, bytes, 0, n, out, err);
-    if (status == MS_OK && l.cols > 0)
-        for (ms_segment s = ms_segment_first(first, n, l.cols); s.n > 0 && status == MS_OK; s = ms_segment_next(s, l.cols))
-            status = scale_segment(&l, s, out + s.done, err);
-    ms_side_close(&l.scale);
-    return status;
+static ms_status open(void *state, const ms_checkpoint *ckpt, const ms_tensor *tensor, ms_err *err) {
+    fp8_layout *const l = state;
+    ms_side_over(&l->codes, tensor);
+    MS_TRY(ms_side_open_any(&l->scale, ckpt, tensor, scale_leaves, err));
+    return lay_out(l, ckpt, tensor, err);
 }
 
-const ms_decoder ms_decode_fp8_tensor = {.scheme = "fp8_tensor", .run = run};
-const ms_decoder ms_decode_fp8_channel = {.scheme = "fp8_channel", .run = run};
-const ms_decoder ms_decode_fp8_block = {.scheme = "fp8_block", .run = run};
-const ms_decoder ms_decode_mxfp8 = {.scheme = "mxfp8", .run = run};
+static ms_status run(void *state, uint64_t first, size_t n, float *out, ms_err *err) {
+    fp8_layout *const l = state;
+    MS_TRY(ms_side_f32(&l->codes, first, n, out, err));
+    if (l->cols == 0) return MS_OK;
+    for (ms_segment s = ms_segment_first(first, n, l->cols); s.n > 0; s = ms_segment_next(s, l->cols))
+        MS_TRY(scale_segment(l, s, out + s.done, err));
+    return MS_OK;
+}
+
+static void close(void *state) {
+    fp8_layout *const l = state;
+    ms_side_close(&l->codes);
+    ms_side_close(&l->scale);
+}
+
+#define DECODER(id)                     \
+    const ms_decoder ms_decode_##id = { \
+        .scheme = #id, .state_size = sizeof(fp8_layout), .open = open, .run = run, .close = close}
+DECODER(fp8_tensor);
+DECODER(fp8_channel);
+DECODER(fp8_block);
+DECODER(mxfp8);

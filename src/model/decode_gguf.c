@@ -7,20 +7,15 @@
  * llama.cpp multiplies the matmul's output by it, which is the same in real numbers. The type must be NVFP4: gemma4's
  * ffn_down_exps.scale beside other types is the router's scale of each expert, and BitNet's .scale is a part of the model.
  */
-#include "decode.h"
 #include "decoders.h"
 #include "side.h"
 
 static const char *const scale_leaves[] = {".scale", ".weight.scale", NULL};
 
-static ms_status block_values(const ms_stored *s, uint64_t first, size_t n, ms_scratch *scratch, float *out, ms_err *err) {
-    uint64_t offset, n_bytes, begin;
-    const void *bytes;
-    MS_FAIL_IF(!ms_dtype_range(s->dtype, first, n, &offset, &n_bytes, &begin), MS_ERR_UNSUPPORTED, err,
-               "elements of type %s cannot be read", ms_str_shown(s->dtype_name).text);
-    MS_TRY(ms_source_view(s->source, s->offset + offset, (size_t)n_bytes, scratch, &bytes, err));
-    return ms_decode_f32(s->dtype, bytes, (size_t)begin, n, out, err);
-}
+typedef struct gguf_layout {
+    ms_side blocks, scale;
+    uint64_t per_scale; /* elements */
+} gguf_layout;
 
 /* How many elements share a scale: all, or those of an expert. */
 static ms_status elements_per_scale(const ms_side *scale, const ms_stored *s, uint64_t *out, ms_err *err) {
@@ -46,17 +41,25 @@ static ms_status scale_all(ms_side *scale, uint64_t per_scale, uint64_t first, s
     return MS_OK;
 }
 
-static ms_status run(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch,
-                     float *out, ms_err *err) {
-    ms_side scale;
-    uint64_t per_scale;
-    if (n == 0) return MS_OK;
-    MS_TRY(ms_side_open_any(&scale, ckpt, tensor, scale_leaves, err));
-    ms_status status = elements_per_scale(&scale, tensor->stored, &per_scale, err);
-    if (status == MS_OK) status = block_values(tensor->stored, first, n, scratch, out, err);
-    if (status == MS_OK) status = scale_all(&scale, per_scale, first, n, out, err);
-    ms_side_close(&scale);
-    return status;
+static ms_status open(void *state, const ms_checkpoint *ckpt, const ms_tensor *tensor, ms_err *err) {
+    gguf_layout *const l = state;
+    ms_side_over(&l->blocks, tensor);
+    MS_TRY(ms_side_open_any(&l->scale, ckpt, tensor, scale_leaves, err));
+    return elements_per_scale(&l->scale, tensor->stored, &l->per_scale, err);
 }
 
-const ms_decoder ms_decode_gguf_nvfp4 = {.scheme = "gguf_nvfp4", .run = run};
+static ms_status run(void *state, uint64_t first, size_t n, float *out, ms_err *err) {
+    gguf_layout *const l = state;
+    if (n == 0) return MS_OK;
+    MS_TRY(ms_side_f32(&l->blocks, first, n, out, err));
+    return scale_all(&l->scale, l->per_scale, first, n, out, err);
+}
+
+static void close(void *state) {
+    gguf_layout *const l = state;
+    ms_side_close(&l->blocks);
+    ms_side_close(&l->scale);
+}
+
+const ms_decoder ms_decode_gguf_nvfp4 = {
+    .scheme = "gguf_nvfp4", .state_size = sizeof(gguf_layout), .open = open, .run = run, .close = close};

@@ -7,6 +7,7 @@
  *
  * The tensors decide about bits and group size: bits = 32 words / columns, group = columns / groups.
  */
+#include "decode.h"
 #include "decoders.h"
 #include "half.h"
 #include "scheme.h"
@@ -20,6 +21,7 @@ typedef struct mlx_layout {
     unsigned bits;
     uint64_t group;
     ms_side codes, scales, biases;
+    ms_pairs pairs; /* E2M1 */
 } mlx_layout;
 
 static ms_status lay_out(mlx_layout *l, const ms_checkpoint *ckpt, const ms_tensor *tensor, ms_err *err) {
@@ -41,41 +43,48 @@ static ms_status lay_out(mlx_layout *l, const ms_checkpoint *ckpt, const ms_tens
     return MS_OK;
 }
 
-static void put_group(const mlx_layout *l, const uint8_t *codes, size_t n, float scale, float bias, float *out) {
-    switch (l->mode) {
-    case AFFINE:
-        for (size_t i = 0; i < n; i++) out[i] = (float)codes[i] * scale + bias;
-        break;
-    case MXFP8:
-        for (size_t i = 0; i < n; i++) out[i] = ms_f32_from_e4m3(codes[i]) * scale;
-        break;
-    default:
-        for (size_t i = 0; i < n; i++) out[i] = ms_f32_from_e2m1(codes[i]) * scale;
-    }
+/* Scales, and biases where there are some, of groups [first, first + n). */
+static ms_status scales_of(mlx_layout *l, uint64_t first, size_t n, float *scales, float *biases, ms_err *err) {
+    if (l->mode == AFFINE) MS_TRY(ms_side_f32(&l->biases, first, n, biases, err));
+    if (l->mode == AFFINE) return ms_side_f32(&l->scales, first, n, scales, err);
+    if (l->mode != NVFP4) return ms_side_exponents(&l->scales, first, n, scales, err);
+    const uint8_t *bytes;
+    MS_TRY(ms_side_bytes(&l->scales, first, n, &bytes, err));
+    return ms_decode_f32(MS_DTYPE_F8_E4M3, bytes, 0, n, scales, err);
 }
 
-static ms_status scale_of(mlx_layout *l, uint64_t at, float *scale, float *bias, ms_err *err) {
-    if (l->mode == AFFINE) {
-        MS_TRY(ms_side_f32(&l->biases, at, 1, bias, err));
-        return ms_side_f32(&l->scales, at, 1, scale, err);
+/* Codes [col, col + n) of a row: as numbers, 8-bit floats as what they are; those of 4 bits later, by their bytes. */
+static ms_status codes_of(mlx_layout *l, ms_segment s, const uint8_t **nibbles, float *out, ms_err *err) {
+    const uint64_t row = s.row * l->words * 4;
+    uint8_t codes[MS_SEGMENT_MOST];
+    *nibbles = NULL;
+    if (l->mode == MXFP4 || l->mode == NVFP4)
+        return ms_side_bytes(&l->codes, row + s.col / 2, (s.col + s.n + 1) / 2 - s.col / 2, nibbles, err);
+    if (l->mode == MXFP8) {
+        const uint8_t *bytes;
+        MS_TRY(ms_side_bytes(&l->codes, row + s.col, s.n, &bytes, err));
+        return ms_decode_f32(MS_DTYPE_F8_E4M3, bytes, 0, s.n, out, err);
     }
-    if (l->mode != NVFP4) return ms_side_exponents(&l->scales, at, 1, scale, err);
-    const uint8_t *byte;
-    MS_TRY(ms_side_bytes(&l->scales, at, 1, &byte, err));
-    *scale = ms_f32_from_e4m3(*byte);
+    MS_TRY(ms_side_codes(&l->codes, row, l->bits, s.col, s.n, codes, err));
+    for (size_t i = 0; i < s.n; i++) out[i] = (float)codes[i];
     return MS_OK;
 }
 
 static ms_status segment(mlx_layout *l, ms_segment s, float *out, ms_err *err) {
-    uint8_t codes[MS_SEGMENT_MOST];
-    MS_TRY(ms_side_codes(&l->codes, s.row * l->words * 4, l->bits, s.col, s.n, codes, err));
-    for (size_t i = 0; i < s.n;) {
-        float scale = 0, bias = 0;
-        const uint64_t col = s.col + i, left = l->group - col % l->group;
-        const size_t n = left < s.n - i ? (size_t)left : s.n - i;
-        MS_TRY(scale_of(l, s.row * l->groups + col / l->group, &scale, &bias, err));
-        put_group(l, codes + i, n, scale, bias, out + i);
-        i += n;
+    float scales[MS_SEGMENT_MOST + 1], biases[MS_SEGMENT_MOST + 1];
+    const uint64_t first = s.col / l->group, last = (s.col + s.n - 1) / l->group;
+    const uint8_t *nibbles;
+    MS_TRY(codes_of(l, s, &nibbles, out, err));
+    MS_TRY(scales_of(l, s.row * l->groups + first, (size_t)(last - first + 1), scales, biases, err));
+    uint64_t n_alike = l->group - s.col % l->group;
+    for (size_t i = 0, g = 0; i < s.n; g++, n_alike = l->group) {
+        const size_t end = n_alike < s.n - i ? i + (size_t)n_alike : s.n, at = (size_t)(s.col % 2) + i;
+        if (nibbles) ms_pairs_scaled(&l->pairs, nibbles + at / 2, at % 2, end - i, scales[g], out + i);
+        else if (l->mode == AFFINE)
+            for (size_t k = i; k < end; k++) out[k] = out[k] * scales[g] + biases[g];
+        else
+            for (size_t k = i; k < end; k++) out[k] *= scales[g];
+        i = end;
     }
     return MS_OK;
 }
@@ -87,21 +96,33 @@ static mlx_mode mode_of(const char *scheme) {
                                               : NVFP4;
 }
 
-static ms_status run(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch,
-                     float *out, ms_err *err) {
-    (void)scratch;
-    mlx_layout l = {.mode = mode_of(tensor->scheme)};
-    ms_status status = lay_out(&l, ckpt, tensor, err);
-    if (status == MS_OK)
-        for (ms_segment s = ms_segment_first(first, n, l.cols); s.n > 0 && status == MS_OK; s = ms_segment_next(s, l.cols))
-            status = segment(&l, s, out + s.done, err);
-    ms_side_close(&l.codes);
-    ms_side_close(&l.scales);
-    ms_side_close(&l.biases);
-    return status;
+static ms_status open(void *state, const ms_checkpoint *ckpt, const ms_tensor *tensor, ms_err *err) {
+    mlx_layout *const l = state;
+    float values[16];
+    l->mode = mode_of(tensor->scheme);
+    for (uint8_t code = 0; code < 16; code++) values[code] = ms_f32_from_e2m1(code);
+    ms_pairs_fill(&l->pairs, values, false);
+    return lay_out(l, ckpt, tensor, err);
 }
 
-const ms_decoder ms_decode_mlx_affine = {.scheme = "mlx_affine", .run = run};
-const ms_decoder ms_decode_mlx_mxfp4 = {.scheme = "mlx_mxfp4", .run = run};
-const ms_decoder ms_decode_mlx_mxfp8 = {.scheme = "mlx_mxfp8", .run = run};
-const ms_decoder ms_decode_mlx_nvfp4 = {.scheme = "mlx_nvfp4", .run = run};
+static ms_status run(void *state, uint64_t first, size_t n, float *out, ms_err *err) {
+    mlx_layout *const l = state;
+    for (ms_segment s = ms_segment_first(first, n, l->cols); s.n > 0; s = ms_segment_next(s, l->cols))
+        MS_TRY(segment(l, s, out + s.done, err));
+    return MS_OK;
+}
+
+static void close(void *state) {
+    mlx_layout *const l = state;
+    ms_side_close(&l->codes);
+    ms_side_close(&l->scales);
+    ms_side_close(&l->biases);
+}
+
+#define DECODER(id)                     \
+    const ms_decoder ms_decode_##id = { \
+        .scheme = #id, .state_size = sizeof(mlx_layout), .open = open, .run = run, .close = close}
+DECODER(mlx_affine);
+DECODER(mlx_mxfp4);
+DECODER(mlx_mxfp8);
+DECODER(mlx_nvfp4);

@@ -2,28 +2,23 @@
 
 #include "checked.h"
 #include "decode.h"
+#include "mem.h"
 
 /* One line a scheme, here and in the list; each decoder stands in decode_*.c. */
-extern const ms_decoder ms_decode_fp8_tensor, ms_decode_fp8_channel, ms_decode_fp8_block, ms_decode_mxfp8, ms_decode_mxfp4,
-    ms_decode_nvfp4, ms_decode_int2_pack, ms_decode_int3_pack, ms_decode_int4_pack, ms_decode_int5_pack, ms_decode_int6_pack,
-    ms_decode_int7_pack, ms_decode_int8_pack, ms_decode_int8_scaled, ms_decode_gptq, ms_decode_awq, ms_decode_awq_gemv,
-    ms_decode_mlx_affine, ms_decode_mlx_mxfp4, ms_decode_mlx_mxfp8, ms_decode_mlx_nvfp4, ms_decode_bnb_nf4, ms_decode_bnb_fp4,
-    ms_decode_bnb_int8, ms_decode_gguf_nvfp4;
+extern const ms_decoder ms_decode_fp8_tensor, ms_decode_fp8_channel, ms_decode_fp8_block, ms_decode_mxfp8, ms_decode_mxfp6,
+    ms_decode_mxfp4, ms_decode_nvfp4, ms_decode_int1_pack, ms_decode_int2_pack, ms_decode_int3_pack, ms_decode_int4_pack,
+    ms_decode_int5_pack, ms_decode_int6_pack, ms_decode_int7_pack, ms_decode_int8_pack, ms_decode_int8_scaled, ms_decode_gptq,
+    ms_decode_awq, ms_decode_awq_gemv, ms_decode_mlx_affine, ms_decode_mlx_mxfp4, ms_decode_mlx_mxfp8, ms_decode_mlx_nvfp4,
+    ms_decode_bnb_nf4, ms_decode_bnb_fp4, ms_decode_bnb_int8, ms_decode_gguf_nvfp4;
 
 const ms_decoder *const ms_decoders[] = {
-    &ms_decode_fp8_tensor, &ms_decode_fp8_channel,
-    &ms_decode_fp8_block,  &ms_decode_mxfp8,
-    &ms_decode_mxfp4,      &ms_decode_nvfp4,
-    &ms_decode_int2_pack,  &ms_decode_int3_pack,
-    &ms_decode_int4_pack,  &ms_decode_int5_pack,
-    &ms_decode_int6_pack,  &ms_decode_int7_pack,
-    &ms_decode_int8_pack,  &ms_decode_int8_scaled,
-    &ms_decode_gptq,       &ms_decode_awq,
-    &ms_decode_awq_gemv,   &ms_decode_mlx_affine,
-    &ms_decode_mlx_mxfp4,  &ms_decode_mlx_mxfp8,
-    &ms_decode_mlx_nvfp4,  &ms_decode_bnb_nf4,
-    &ms_decode_bnb_fp4,    &ms_decode_bnb_int8,
-    &ms_decode_gguf_nvfp4, NULL,
+    &ms_decode_fp8_tensor, &ms_decode_fp8_channel, &ms_decode_fp8_block,  &ms_decode_mxfp8,
+    &ms_decode_mxfp6,      &ms_decode_mxfp4,       &ms_decode_nvfp4,      &ms_decode_int1_pack,
+    &ms_decode_int2_pack,  &ms_decode_int3_pack,   &ms_decode_int4_pack,  &ms_decode_int5_pack,
+    &ms_decode_int6_pack,  &ms_decode_int7_pack,   &ms_decode_int8_pack,  &ms_decode_int8_scaled,
+    &ms_decode_gptq,       &ms_decode_awq,         &ms_decode_awq_gemv,   &ms_decode_mlx_affine,
+    &ms_decode_mlx_mxfp4,  &ms_decode_mlx_mxfp8,   &ms_decode_mlx_nvfp4,  &ms_decode_bnb_nf4,
+    &ms_decode_bnb_fp4,    &ms_decode_bnb_int8,    &ms_decode_gguf_nvfp4, NULL,
 };
 
 static const ms_decoder *decoder_of(const ms_tensor *tensor) {
@@ -57,10 +52,41 @@ ms_status ms_decoders_check(const ms_tensor *tensor, ms_err *err) {
     return MS_OK;
 }
 
+static ms_status within(const ms_tensor *tensor, ms_status status, ms_err *err) {
+    return status == MS_OK ? MS_OK : ms_err_within(err, status, "tensor '%s'", ms_str_shown(tensor->stored->name).text);
+}
+
+ms_status ms_decoding_open(ms_decoding *out, const ms_checkpoint *ckpt, const ms_tensor *tensor, ms_scratch *scratch,
+                           ms_err *err) {
+    MS_TRY(ms_decoders_check(tensor, err));
+    *out = (ms_decoding){.tensor = tensor, .scratch = scratch};
+    if (ms_tensor_is_plain(tensor)) return MS_OK;
+    out->decoder = decoder_of(tensor);
+    out->state = ms_mem_zalloc(out->decoder->state_size);
+    if (!out->state) return ms_err_memory(err, "decoding a tensor");
+    const ms_status status = out->decoder->open(out->state, ckpt, tensor, err);
+    if (status != MS_OK) ms_decoding_close(out);
+    return within(tensor, status, err);
+}
+
+ms_status ms_decoding_run(ms_decoding *d, uint64_t first, size_t n, float *out, ms_err *err) {
+    return within(d->tensor,
+                  d->decoder ? d->decoder->run(d->state, first, n, out, err)
+                             : plain(d->tensor->stored, first, n, d->scratch, out, err),
+                  err);
+}
+
+void ms_decoding_close(ms_decoding *d) {
+    if (d->state) d->decoder->close(d->state);
+    ms_mem_free(d->state);
+    d->state = NULL;
+}
+
 ms_status ms_decoders_run(const ms_checkpoint *ckpt, const ms_tensor *tensor, uint64_t first, size_t n, ms_scratch *scratch,
                           float *out, ms_err *err) {
-    MS_TRY(ms_decoders_check(tensor, err));
-    const ms_status status = ms_tensor_is_plain(tensor) ? plain(tensor->stored, first, n, scratch, out, err)
-                                                        : decoder_of(tensor)->run(ckpt, tensor, first, n, scratch, out, err);
-    return status == MS_OK ? MS_OK : ms_err_within(err, status, "tensor '%s'", ms_str_shown(tensor->stored->name).text);
+    ms_decoding decoding;
+    MS_TRY(ms_decoding_open(&decoding, ckpt, tensor, scratch, err));
+    const ms_status status = ms_decoding_run(&decoding, first, n, out, err);
+    ms_decoding_close(&decoding);
+    return status;
 }

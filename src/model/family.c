@@ -501,6 +501,7 @@ static ms_status classify(ms_classifier *c, ms_err *err) {
     if (!ckpt->patterns) return ms_err_memory(err, "the patterns of the names");
     memcpy(ckpt->patterns, c->patterns.items, c->patterns.n * sizeof *ckpt->patterns);
     ckpt->n_patterns = c->patterns.n;
+    ms_scheme_settle(ckpt);
     return ms_layers_build(ckpt, err);
 }
 

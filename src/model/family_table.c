@@ -492,6 +492,7 @@ const ms_leaf ms_leaves[] = {
     {"_activation_scale", MS_LEAF_AUX, true},
     {"_input_scale", MS_LEAF_AUX, true},
     {"_weight_scale", MS_LEAF_AUX, true},
+    {"_weight_scale_2", MS_LEAF_AUX, true},
     {"_weight_scale_inv", MS_LEAF_AUX, true},
     {NULL, MS_LEAF_AUX, false},
 };

@@ -12,18 +12,18 @@
 #include "half.h"
 #include "turn.h"
 
-enum { TILE = 64, TILE_WIDE = 128, LARGEST_ELEMENT = 8 };
+enum { TILE = 64, TILE_WIDE = 128, LARGEST_ELEMENT = 8, RUN_LONG = 128, RUN_WIDE = 32 };
 
 typedef struct ms_reading { /* what every read of a matrix needs */
-    const ms_checkpoint *ckpt;
     const ms_tensor *tensor;
     const ms_matrix *matrix;
     ms_scratch *scratch;
+    ms_decoding *decoding; /* of the tensor; opened for the whole read */
     ms_err *err;
 } ms_reading;
 
 static ms_status run(const ms_reading *r, uint64_t first, size_t n, float *out) {
-    return ms_decoders_run(r->ckpt, r->tensor, first, n, r->scratch, out, r->err);
+    return ms_decoding_run(r->decoding, first, n, out, r->err);
 }
 
 static ms_status rows_straight(const ms_reading *r, uint64_t row, uint64_t n, float *out) {
@@ -37,24 +37,21 @@ static ms_status rows_straight(const ms_reading *r, uint64_t row, uint64_t n, fl
 /* A tile of n_rows x n_cols: one run of the file a column. Rows lie row_stride apart in it: 1, or 2 where gate and up
  * alternate. */
 static ms_status tile(const ms_reading *r, uint64_t row, uint64_t n_rows, uint64_t col, uint64_t n_cols, float *out) {
-    float square[TILE * TILE];
+    float runs[RUN_WIDE * RUN_LONG];
     const ms_matrix *const m = r->matrix;
-    const uint64_t length = (n_rows - 1) * m->row_stride + 1;
-    for (uint64_t c = 0; c < n_cols; c++) {
-        const uint64_t first = m->first + row * m->row_stride + (col + c) * m->col_stride;
-        MS_TRY(run(r, first, (size_t)length, square + c * TILE));
-    }
-    for (uint64_t i = 0; i < n_rows; i++)
-        for (uint64_t c = 0; c < n_cols; c++) out[i * m->cols + c] = square[c * TILE + i * m->row_stride];
+    const size_t length = (size_t)((n_rows - 1) * m->row_stride + 1);
+    for (uint64_t c = 0; c < n_cols; c++)
+        MS_TRY(run(r, m->first + row * m->row_stride + (col + c) * m->col_stride, length, runs + c * length));
+    ms_turn(out, (size_t)m->cols, runs, length, (size_t)m->row_stride, (size_t)n_rows, (size_t)n_cols, sizeof *out);
     return MS_OK;
 }
 
 static ms_status rows_turned(const ms_reading *r, uint64_t row, uint64_t n, float *out) {
     const ms_matrix *const m = r->matrix;
-    const uint64_t high = m->row_stride == 0 || m->row_stride > TILE / 4 ? 1 : TILE / m->row_stride;
+    const uint64_t high = m->row_stride == 0 || m->row_stride > RUN_LONG / 4 ? 1 : RUN_LONG / m->row_stride;
     for (uint64_t i = 0; i < n; i += high)
-        for (uint64_t c = 0; c < m->cols; c += TILE) {
-            const uint64_t n_rows = n - i < high ? n - i : high, n_cols = m->cols - c < TILE ? m->cols - c : TILE;
+        for (uint64_t c = 0; c < m->cols; c += RUN_WIDE) {
+            const uint64_t n_rows = n - i < high ? n - i : high, n_cols = m->cols - c < RUN_WIDE ? m->cols - c : RUN_WIDE;
             MS_TRY(tile(r, row + i, n_rows, c, n_cols, out + i * m->cols + c));
         }
     return MS_OK;
@@ -107,8 +104,7 @@ static ms_status rows_across(const ms_reading *r, uint64_t row, uint64_t n, floa
     const uint8_t *const bytes = mapped_bytes(r->tensor);
     const size_t size = bytes ? element_size(r->tensor) : 0;
     const uint64_t last = last_element(r->matrix, row, n);
-    if (size == 0 || last >= r->tensor->stored->n_bytes / size || ms_decoders_check(r->tensor, NULL) != MS_OK)
-        return rows_turned(r, row, n, out);
+    if (size == 0 || last >= r->tensor->stored->n_bytes / size) return rows_turned(r, row, n, out);
     MS_TRY(rows_turned_raw(r, bytes, size, row, n, out));
     const void *seen; /* a file that shrank meanwhile is noticed here */
     return ms_source_view(r->tensor->stored->source, r->tensor->stored->offset, 1, r->scratch, &seen, r->err);
@@ -116,11 +112,16 @@ static ms_status rows_across(const ms_reading *r, uint64_t row, uint64_t n, floa
 
 ms_status ms_matrix_rows(const ms_checkpoint *ckpt, const ms_matrix *matrix, uint64_t row, uint64_t n, ms_scratch *scratch,
                          float *out, ms_err *err) {
-    const ms_reading r = {ckpt, &ckpt->tensors[matrix->tensor], matrix, scratch, err};
+    ms_decoding decoding;
+    const ms_reading r = {&ckpt->tensors[matrix->tensor], matrix, scratch, &decoding, err};
     MS_FAIL_IF(!ms_range_inside(row, n, matrix->rows), MS_ERR_USAGE, err, "rows %llu to %llu of a matrix of %llu rows",
                (unsigned long long)row, (unsigned long long)(row + n), (unsigned long long)matrix->rows);
     if (n == 0 || matrix->cols == 0) return ms_decoders_check(r.tensor, err);
-    return matrix->col_stride == 1 || matrix->cols == 1 ? rows_straight(&r, row, n, out) : rows_across(&r, row, n, out);
+    MS_TRY(ms_decoding_open(&decoding, ckpt, r.tensor, scratch, err));
+    const bool straight = matrix->col_stride == 1 || matrix->cols == 1;
+    const ms_status status = straight ? rows_straight(&r, row, n, out) : rows_across(&r, row, n, out);
+    ms_decoding_close(&decoding);
+    return status;
 }
 
 /* ---- single elements ---- */
@@ -154,18 +155,23 @@ static bool gather_plain(ms_dtype dtype, const uint8_t *bytes, const ms_matrix *
 
 ms_status ms_matrix_gather(const ms_checkpoint *ckpt, const ms_matrix *matrix, const int64_t *positions, size_t n,
                            ms_scratch *scratch, float *out, ms_err *err) {
-    const ms_reading r = {ckpt, &ckpt->tensors[matrix->tensor], matrix, scratch, err};
+    const ms_tensor *const tensor = &ckpt->tensors[matrix->tensor];
     const uint64_t size = matrix->rows * matrix->cols;
     for (size_t i = 0; i < n; i++)
         MS_FAIL_IF(positions[i] < 0 || (uint64_t)positions[i] >= size, MS_ERR_USAGE, err, "element %lld of a matrix of %llu",
                    (long long)positions[i], (unsigned long long)size);
-    const uint8_t *const bytes = mapped_bytes(r.tensor);
-    if (bytes && gather_plain(r.tensor->stored->dtype, bytes, matrix, positions, n, out)) return MS_OK;
-    for (size_t i = 0; i < n; i++) {
+    const uint8_t *const bytes = mapped_bytes(tensor);
+    if (bytes && gather_plain(tensor->stored->dtype, bytes, matrix, positions, n, out)) return MS_OK;
+    ms_decoding decoding;
+    MS_TRY(ms_decoding_open(&decoding, ckpt, tensor, scratch, err));
+    ms_status status = MS_OK;
+    for (size_t i = 0; i < n && status == MS_OK; i++) {
         const uint64_t row = (uint64_t)positions[i] / matrix->cols, col = (uint64_t)positions[i] % matrix->cols;
-        MS_TRY(run(&r, matrix->first + row * matrix->row_stride + col * matrix->col_stride, 1, &out[i]));
+        status =
+            ms_decoding_run(&decoding, matrix->first + row * matrix->row_stride + col * matrix->col_stride, 1, &out[i], err);
     }
-    return MS_OK;
+    ms_decoding_close(&decoding);
+    return status;
 }
 
 ms_status ms_matrix_stored_rows(const ms_checkpoint *ckpt, const ms_matrix *matrix, uint64_t row, uint64_t n,

@@ -100,19 +100,42 @@ static const char *qweight_scheme(const ms_beside *b, const ms_stored *weight, c
     return "packed";
 }
 
-static int64_t config_bits(const ms_model_config *config) {
+/* Number i of the integers `path` of the config's groups (compressed-tensors has several where modules differ), or of `plain`
+ * for methods with one; -1 beyond the last. */
+static int64_t told(const ms_model_config *config, const char *path, const char *plain, size_t i) {
     const ms_json_value *const groups = ms_json_get(config->quantization, "config_groups");
-    if (groups && groups->kind == MS_JSON_OBJECT && groups->object.n)
-        return ms_json_as_i64(ms_json_path(groups->object.members[0].value, "weights.num_bits"), 0);
-    return ms_json_as_i64(ms_json_get(config->quantization, "bits"), 0);
+    if (!groups || groups->kind != MS_JSON_OBJECT || !groups->object.n)
+        return i == 0 ? ms_json_as_i64(ms_json_get(config->quantization, plain), -1) : -1;
+    return i < groups->object.n ? ms_json_as_i64(ms_json_path(groups->object.members[i].value, path), 0) : -1;
 }
 
-static const char *packed_scheme(const ms_beside *b, const ms_stored *weight) {
-    static const char *const by_bits[] = {"int_pack",  "int_pack",  "int2_pack", "int3_pack", "int4_pack",
+static int64_t told_bits(const ms_model_config *config, size_t i) { return told(config, "weights.num_bits", "bits", i); }
+
+uint64_t ms_scheme_group(const ms_checkpoint *ckpt, uint64_t cols, uint64_t groups) {
+    int64_t size;
+    for (size_t i = 0; (size = told(&ckpt->model, "weights.group_size", "group_size", i)) >= 0; i++)
+        if (size > 0 && cols / (uint64_t)size + (cols % (uint64_t)size != 0) == groups) return (uint64_t)size;
+    return cols / groups + (cols % groups != 0);
+}
+
+static const char *int_pack(int64_t bits) {
+    static const char *const by_bits[] = {"int_pack",  "int1_pack", "int2_pack", "int3_pack", "int4_pack",
                                           "int5_pack", "int6_pack", "int7_pack", "int8_pack"};
-    if (weight->dtype == MS_DTYPE_U8) return beside(b, ".weight_global_scale") ? "nvfp4" : "mxfp4";
-    const int64_t bits = config_bits(&b->ckpt->model);
-    return by_bits[bits >= 2 && bits <= 8 ? bits : 0];
+    return by_bits[bits >= 1 && bits <= 8 ? bits : 0];
+}
+
+/* Where the config names one width, that; else "int_pack", until ms_scheme_settle looks at each tensor. */
+static const char *packed_scheme(const ms_beside *b, const ms_stored *weight) {
+    const ms_model_config *const config = &b->ckpt->model;
+    if (beside(b, ".scale_packed") || beside(b, ".meta")) return "marlin24";
+    if (weight->dtype == MS_DTYPE_U8) {
+        const ms_stored *const scale = BESIDE(b, ".weight_scale", "_scale");
+        if (BESIDE(b, ".weight_global_scale", "_global_scale")) return "nvfp4";
+        return scale && dim(scale, 0) > 0 && dim(weight, 0) == dim(scale, 0) * 24 ? "mxfp6" : "mxfp4"; /* 32 columns */
+    }
+    for (size_t i = 1; told_bits(config, i) >= 0; i++)
+        if (told_bits(config, i) != told_bits(config, 0)) return "int_pack";
+    return int_pack(told_bits(config, 0));
 }
 
 static const char *byte_scheme(const ms_beside *b, const ms_stored *weight) {
@@ -121,7 +144,7 @@ static const char *byte_scheme(const ms_beside *b, const ms_stored *weight) {
     if (beside(b, ".weight.quant_state.bitsandbytes__fp4")) return "bnb_fp4";
     if (beside(b, ".weight.absmax")) return "bnb_nf4";
     if (beside(b, ".SCB")) return "bnb_int8";
-    if (beside(b, ".weight_scale_2")) return "nvfp4";
+    if (BESIDE(b, ".weight_scale_2", "_weight_scale_2")) return "nvfp4";
     if (!scale) return "";
     if (scale->dtype == MS_DTYPE_F8_E8M0) return "mxfp4"; /* DeepSeek-V4: two codes a byte */
     if (weight->dtype == MS_DTYPE_I8) return "int8_scaled";
@@ -220,13 +243,37 @@ static bool stated_shape(const ms_checkpoint *ckpt, const ms_tensor *t, uint64_t
 static ms_logical int_pack_shape(const ms_checkpoint *ckpt, const ms_tensor *t) {
     const ms_logical logical = as_stored(t->stored);
     const uint64_t words = dim(t->stored, 0), wanted = width_in(ckpt, t);
-    const int64_t bits = config_bits(&ckpt->model);
+    const uint64_t bits = t->scheme[3] >= '1' && t->scheme[3] <= '8' ? (uint64_t)(t->scheme[3] - '0') : 0;
     uint64_t stated[2];
-    if (bits >= 2 && bits <= 8 && packs_to(wanted, (uint64_t)bits, words)) return last_axis(logical, wanted);
+    if (bits && packs_to(wanted, bits, words)) return last_axis(logical, wanted);
     if (stated_shape(ckpt, t, stated) && logical.rank == 2 && stated[0] == logical.shape[0])
         return last_axis(logical, stated[1]);
-    if (bits >= 2 && bits <= 8 && 32 % bits == 0) return last_axis(logical, times(words, 32 / (uint64_t)bits));
+    if (bits && 32 % bits == 0) return last_axis(logical, times(words, 32 / bits));
     return (ms_logical){0};
+}
+
+/* The width of a code: one that the config names, else the first of the usual ones, that fits the words of a row. */
+static int64_t bits_by_shape(const ms_checkpoint *ckpt, const ms_tensor *t) {
+    static const int64_t usual[] = {4, 8, 2, 3, 6, 5, 1, 7};
+    uint64_t stated[2], cols = width_in(ckpt, t);
+    const uint64_t words = dim(t->stored, 0);
+    if (stated_shape(ckpt, t, stated)) cols = stated[1];
+    for (size_t i = 0; told_bits(&ckpt->model, i) >= 0; i++) {
+        const int64_t bits = told_bits(&ckpt->model, i);
+        if (bits >= 1 && bits <= 8 && packs_to(cols, (uint64_t)bits, words)) return bits;
+    }
+    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
+        if (packs_to(cols, (uint64_t)usual[i], words)) return usual[i];
+    return 0;
+}
+
+void ms_scheme_settle(ms_checkpoint *ckpt) {
+    for (size_t i = 0; i < ckpt->n_tensors; i++) {
+        ms_tensor *const t = &ckpt->tensors[i];
+        if (strcmp(t->scheme, "int_pack") != 0) continue;
+        t->scheme = int_pack(bits_by_shape(ckpt, t));
+        if (ckpt->patterns[t->pattern].first_tensor == i) ckpt->patterns[t->pattern].scheme = t->scheme;
+    }
 }
 
 static ms_logical mlx_shape(const ms_checkpoint *ckpt, const ms_tensor *t) {
@@ -250,13 +297,18 @@ static ms_logical mlx_shape(const ms_checkpoint *ckpt, const ms_tensor *t) {
     return found ? last_axis(logical, found) : (ms_logical){0};
 }
 
+/* The zero points tell the width of a code ("qzeros" [groups, out * bits / 32]) where `out` leaves no half words; else the
+ * config, which some exports contradict module by module. */
 static ms_logical gptq_shape(const ms_checkpoint *ckpt, const ms_tensor *t) {
     const ms_stored *const s = t->stored;
     const ms_tensor *const index = ms_companion(ckpt, t, ".g_idx"), *const zeros = ms_companion(ckpt, t, ".qzeros");
     if (s->rank != 2) return (ms_logical){0};
     uint64_t in = index && index->stored->rank == 1 ? index->stored->shape[0] : 0;
-    uint64_t bits = (uint64_t)config_bits(&ckpt->model);
-    if (bits < 2 || bits > 8) bits = zeros && s->shape[1] ? times(dim(zeros->stored, 0), 32) / s->shape[1] : 0;
+    const uint64_t zero_bits = zeros ? times(dim(zeros->stored, 0), 32) : 0;
+    const int64_t config_bits = told_bits(&ckpt->model, 0);
+    const bool exact = s->shape[1] && zero_bits % s->shape[1] == 0;
+    uint64_t bits = config_bits >= 2 && config_bits <= 8 && !exact ? (uint64_t)config_bits : 0;
+    if (!bits) bits = s->shape[1] ? zero_bits / s->shape[1] : 0;
     if (!in && bits) in = times(s->shape[0], 32) / bits;
     return in ? (ms_logical){.rank = 2, .shape = {in, s->shape[1]}, .transposed = true} : (ms_logical){0};
 }
@@ -307,6 +359,7 @@ static ms_logical unpacked(const ms_checkpoint *ckpt, const ms_tensor *t) {
         logical.rank--;
         return last_axis(logical, times(logical.shape[logical.rank - 1], times(logical.shape[logical.rank], 2)));
     }
+    if (strcmp(scheme, "mxfp6") == 0) return last_axis(logical, times(dim(t->stored, 0), 4) / 3);
     if (strcmp(scheme, "mxfp4") == 0 || strcmp(scheme, "nvfp4") == 0) return last_axis(logical, times(dim(t->stored, 0), 2));
     if (strncmp(scheme, "int", 3) == 0) return int_pack_shape(ckpt, t);
     if (strncmp(scheme, "mlx_", 4) == 0) return mlx_shape(ckpt, t);

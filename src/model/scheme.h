@@ -3,14 +3,14 @@
  * is sometimes wrong). Naming them is here; decoding is one file a scheme, registered in decoders.c.
  *
  *     fp8_block, fp8_channel, fp8_tensor   8-bit floats with one scale a block, a row, a tensor
- *     mxfp8, mxfp4, nvfp4                  micro-scaled groups along the input axis
- *     int2_pack .. int8_pack, int_pack     compressed-tensors, codes packed in 32-bit words
+ *     mxfp8, mxfp6, mxfp4, nvfp4           micro-scaled groups along the input axis
+ *     int1_pack .. int8_pack, int_pack     compressed-tensors, codes packed in 32-bit words
  *     int8_scaled                          8-bit integers with a scale
  *     gptq, awq, awq_gemv                  "qweight" with zero points
  *     mlx_affine, mlx_mxfp4, mlx_mxfp8, mlx_nvfp4
  *     bnb_nf4, bnb_fp4, bnb_int8
  *     gguf_nvfp4                           NVFP4 blocks with a scale beside them (other block types are plain)
- *     hqq, exl2, exl3, quanto, aqlm, bitnet, packed      known by name only
+ *     hqq, exl2, exl3, quanto, aqlm, bitnet, marlin24, packed      known by name only
  */
 #ifndef MS_SCHEME_H
 #define MS_SCHEME_H
@@ -22,6 +22,9 @@ struct ms_pattern;
 /* A literal; "" when the tensors of the pattern are plain. by_text: pattern text -> index into patterns. */
 const char *ms_scheme_of_pattern(const ms_checkpoint *ckpt, const struct ms_pattern *pattern, const struct ms_pattern *patterns,
                                  const ms_map *by_text);
+
+/* Gives tensors of scheme "int_pack" the width that their own shapes tell; once patterns and roles are known. */
+void ms_scheme_settle(ms_checkpoint *ckpt);
 
 /* The tensor of the same module with another leaf (".scales"), or NULL. */
 const ms_tensor *ms_companion(const ms_checkpoint *ckpt, const ms_tensor *tensor, const char *leaf);
@@ -36,6 +39,9 @@ typedef struct ms_logical { /* a weight as it is once decoded; slowest axis firs
 
 /* The unpacked shape. Plain tensors: the stored one, up to 4 axes. */
 ms_logical ms_logical_shape(const ms_checkpoint *ckpt, const ms_tensor *tensor);
+
+/* Columns of a group, where `groups` > 0 cover `cols`: what the config says if it fits, else equal parts. */
+uint64_t ms_scheme_group(const ms_checkpoint *ckpt, uint64_t cols, uint64_t groups);
 
 /* How many parameters the tensor stands for: 0 for quantisation data, else the elements of its unpacked shape; when that cannot
  * be told, the stored elements. Saturates. */

@@ -3,6 +3,7 @@
 #include "checked.h"
 #include "decode.h"
 #include "half.h"
+#include "mem.h"
 #include "scheme.h"
 
 void ms_side_over(ms_side *out, const ms_tensor *tensor) { *out = (ms_side){.stored = tensor ? tensor->stored : NULL}; }
@@ -69,6 +70,46 @@ ms_status ms_side_exponents(ms_side *side, uint64_t first, size_t n, float *out,
     return MS_OK;
 }
 
+/* ---- codes ---- */
+
+/* Eight codes that begin a byte take `bits` bytes. */
+static inline __attribute__((always_inline)) void unpack_eights(const uint8_t *p, unsigned bits, size_t n, uint8_t *out) {
+    const uint64_t mask = (1u << bits) - 1;
+    for (size_t i = 0; i < n; i += 8, p += bits) {
+        uint64_t word = 0;
+        memcpy(&word, p, bits);
+        for (unsigned k = 0; k < 8; k++) out[i + k] = (uint8_t)(word >> k * bits & mask);
+    }
+}
+
+static void unpack_one_by_one(const uint8_t *p, size_t bit, unsigned bits, size_t n, uint8_t *out) {
+    const unsigned mask = (1u << bits) - 1;
+    for (size_t i = 0; i < n; i++, bit += bits) {
+        unsigned word = p[bit / 8];
+        if (bit % 8 + bits > 8) word |= (unsigned)p[bit / 8 + 1] << 8;
+        out[i] = (uint8_t)(word >> bit % 8 & mask);
+    }
+}
+
+void ms_side_unpack(const uint8_t *p, unsigned bit, unsigned bits, size_t n, uint8_t *out) {
+    size_t head = 0; /* codes before one that begins a byte: at most seven */
+    while (head < n && head < 8 && (bit + head * bits) % 8 != 0) head++;
+    const size_t whole = head == 8 ? 0 : (n - head) / 8 * 8, tail = head + whole;
+    unpack_one_by_one(p, bit, bits, head, out);
+    const uint8_t *const q = p + (bit + head * bits) / 8;
+    switch (bits) { /* a constant width lets the compiler unroll */
+    case 1: unpack_eights(q, 1, whole, out + head); break;
+    case 2: unpack_eights(q, 2, whole, out + head); break;
+    case 3: unpack_eights(q, 3, whole, out + head); break;
+    case 4: unpack_eights(q, 4, whole, out + head); break;
+    case 5: unpack_eights(q, 5, whole, out + head); break;
+    case 6: unpack_eights(q, 6, whole, out + head); break;
+    case 7: unpack_eights(q, 7, whole, out + head); break;
+    default: memcpy(out + head, q, whole); break;
+    }
+    unpack_one_by_one(p, bit + tail * bits, bits, n - tail, out + tail);
+}
+
 ms_status ms_side_codes(ms_side *side, uint64_t byte, unsigned bits, uint64_t first, size_t n, uint8_t *out, ms_err *err) {
     uint64_t begin_bit, end_bit;
     const uint8_t *p;
@@ -78,15 +119,51 @@ ms_status ms_side_codes(ms_side *side, uint64_t byte, unsigned bits, uint64_t fi
                MS_ERR_DAMAGED, err, "'%s': its shape overflows", ms_str_shown(side->stored->name).text);
     const uint64_t begin = begin_bit / 8, end = (end_bit + 7) / 8;
     MS_TRY(ms_side_bytes(side, byte + begin, end - begin, &p, err));
-    const unsigned mask = (1u << bits) - 1;
-    uint64_t at = begin_bit % 8;
-    for (size_t i = 0; i < n; i++, at += bits) {
-        unsigned word = p[at / 8];
-        if (at % 8 + bits > 8) word |= (unsigned)p[at / 8 + 1] << 8;
-        out[i] = (uint8_t)(word >> at % 8 & mask);
-    }
+    ms_side_unpack(p, begin_bit % 8, bits, n, out);
     return MS_OK;
 }
+
+ms_status ms_side_groups(ms_side *side, size_t n, uint64_t limit, uint32_t **out, ms_err *err) {
+    float values[MS_SEGMENT_MOST];
+    *out = NULL;
+    MS_FAIL_IF(ms_side_n(side) < n, MS_ERR_DAMAGED, err, "'%s' has %llu groups for %zu columns",
+               ms_str_shown(side->stored->name).text, (unsigned long long)ms_side_n(side), n);
+    uint32_t *const groups = ms_mem_alloc_array(n, sizeof *groups);
+    if (!groups) return ms_err_memory(err, "the groups of columns");
+    for (size_t i = 0; i < n; i++) {
+        const size_t at = i % MS_SEGMENT_MOST;
+        ms_status status = MS_OK;
+        if (at == 0) status = ms_side_f32(side, i, n - i < MS_SEGMENT_MOST ? n - i : MS_SEGMENT_MOST, values, err);
+        if (status == MS_OK && i == 0 && values[0] == -1) break;
+        if (status == MS_OK && !(values[at] >= 0 && values[at] < (float)limit))
+            status = ms_err_set(err, MS_ERR_DAMAGED, "column %zu belongs to group %g of %llu", i, (double)values[at],
+                                (unsigned long long)limit);
+        if (status != MS_OK) return ms_mem_free(groups), status;
+        groups[i] = (uint32_t)values[at];
+        if (i + 1 == n) *out = groups;
+    }
+    if (!*out) ms_mem_free(groups);
+    return MS_OK;
+}
+
+void ms_pairs_fill(ms_pairs *out, const float *values, bool high_first) {
+    for (unsigned byte = 0; byte < 256; byte++) {
+        out->of[byte][high_first] = values[byte & 15];
+        out->of[byte][!high_first] = values[byte >> 4];
+    }
+}
+
+void ms_pairs_scaled(const ms_pairs *pairs, const uint8_t *bytes, size_t skip, size_t n, float scale, float *out) {
+    size_t i = 0;
+    if (skip && n > 0) out[i++] = pairs->of[*bytes++][1] * scale;
+    for (; i + 2 <= n; i += 2, bytes++) {
+        out[i] = pairs->of[*bytes][0] * scale;
+        out[i + 1] = pairs->of[*bytes][1] * scale;
+    }
+    if (i < n) out[i] = pairs->of[*bytes][0] * scale;
+}
+
+/* ---- walking ---- */
 
 static ms_segment cut(ms_segment s, size_t left, uint64_t cols) {
     const uint64_t in_row = cols - s.col;

@@ -41,6 +41,20 @@ ms_status ms_side_bytes(ms_side *side, uint64_t first, uint64_t n, const uint8_t
 
 /* Codes [first, first + n) of `bits` (1 to 8) each, from a little-endian bit stream that begins at bit 0 of byte `byte`. */
 ms_status ms_side_codes(ms_side *side, uint64_t byte, unsigned bits, uint64_t first, size_t n, uint8_t *out, ms_err *err);
+/* The same from bytes: n codes from bit `bit` (0 to 7) of p[0]; reads no byte beyond the last code. */
+void ms_side_unpack(const uint8_t *p, unsigned bit, unsigned bits, size_t n, uint8_t *out);
+
+/* The groups of [n] columns, each below `limit`; *out owned, NULL when the first is -1 (they follow in order).
+ * MS_ERR_DAMAGED for others. */
+ms_status ms_side_groups(ms_side *side, size_t n, uint64_t limit, uint32_t **out, ms_err *err);
+
+typedef struct ms_pairs { /* the two 4-bit codes of a byte, as values */
+    float of[256][2];
+} ms_pairs;
+/* values: [16], by code. high_first: the first code of a byte is its high nibble. */
+void ms_pairs_fill(ms_pairs *out, const float *values, bool high_first);
+/* out[i] = the value of code skip + i, times scale; skip: 0 or 1. */
+void ms_pairs_scaled(const ms_pairs *pairs, const uint8_t *bytes, size_t skip, size_t n, float scale, float *out);
 
 typedef struct ms_segment { /* a part of one row */
     uint64_t row, col;

@@ -42,3 +42,5 @@ float ms_f32_from_e8m0(uint8_t code) {
 }
 
 float ms_f32_from_e2m1(uint8_t code) { return with_sign(magnitude_of(code, 2, 1, 1), code & 8u); }
+
+float ms_f32_from_e2m3(uint8_t code) { return with_sign(magnitude_of(code, 2, 3, 1), code & 32u); }

@@ -61,5 +61,7 @@ float ms_f32_from_e5m2fnuz(uint8_t code);
 float ms_f32_from_e8m0(uint8_t code);
 /* 0, .5, 1, 1.5, 2, 3, 4, 6 and their negatives; code in 0..15. */
 float ms_f32_from_e2m1(uint8_t code);
+/* m / 8 or (1 + m / 8) * 2^(e - 1), and their negatives; code in 0..63. */
+float ms_f32_from_e2m3(uint8_t code);
 
 #endif

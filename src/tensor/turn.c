@@ -56,6 +56,29 @@ static void turn_16(uint16_t *out, size_t out_pitch, const uint16_t *in, size_t 
     ms_turn_scalar(out + whole_rows * out_pitch, out_pitch, in + whole_rows * step, in_pitch, step, n_rows - whole_rows, n_cols,
                    2);
 }
+
+/* 4 x 4 of 32 bits, rows of the input one apart. */
+static void turn_32(uint32_t *out, size_t out_pitch, const uint32_t *in, size_t in_pitch, size_t n_rows, size_t n_cols) {
+    const size_t whole_rows = n_rows / 4 * 4, whole_cols = n_cols / 4 * 4;
+    for (size_t r = 0; r < whole_rows; r += 4)
+        for (size_t c = 0; c < whole_cols; c += 4) {
+            const uint32_t *const from = in + c * in_pitch + r;
+            uint32_t *const to = out + r * out_pitch + c;
+            __m128i a[4], b[4];
+            for (size_t i = 0; i < 4; i++) a[i] = _mm_loadu_si128((const __m128i *)(const void *)(from + i * in_pitch));
+            for (size_t i = 0; i < 2; i++) {
+                b[2 * i] = _mm_unpacklo_epi32(a[i], a[i + 2]);
+                b[2 * i + 1] = _mm_unpackhi_epi32(a[i], a[i + 2]);
+            }
+            for (size_t i = 0; i < 2; i++) {
+                a[2 * i] = _mm_unpacklo_epi32(b[i], b[i + 2]);
+                a[2 * i + 1] = _mm_unpackhi_epi32(b[i], b[i + 2]);
+            }
+            for (size_t i = 0; i < 4; i++) _mm_storeu_si128((__m128i *)(void *)(to + i * out_pitch), a[i]);
+        }
+    ms_turn_scalar(out + whole_cols, out_pitch, in + whole_cols * in_pitch, in_pitch, 1, whole_rows, n_cols - whole_cols, 4);
+    ms_turn_scalar(out + whole_rows * out_pitch, out_pitch, in + whole_rows, in_pitch, 1, n_rows - whole_rows, n_cols, 4);
+}
 #endif
 
 void ms_turn(void *out, size_t out_pitch, const void *in, size_t in_pitch, size_t in_step, size_t n_rows, size_t n_cols,
@@ -63,6 +86,10 @@ void ms_turn(void *out, size_t out_pitch, const void *in, size_t in_pitch, size_
 #ifdef __SSE2__
     if (size == 2 && (in_step == 1 || in_step == 2)) {
         turn_16(out, out_pitch, in, in_pitch, in_step, n_rows, n_cols);
+        return;
+    }
+    if (size == 4 && in_step == 1) {
+        turn_32(out, out_pitch, in, in_pitch, n_rows, n_cols);
         return;
     }
 #endif
