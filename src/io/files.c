@@ -219,7 +219,8 @@ ms_status ms_files_make_folder(const char *path, ms_err *err) {
         if (*p != '/' && *p != 0) continue;
         const char cut = *p;
         *p = 0;
-        if (mkdir(part, 0777) != 0 && !ms_files_is_folder(part)) status = ms_files_error(err, errno, path, "make the folder");
+        const int number = mkdir(part, 0777) == 0 ? 0 : errno;
+        if (number && !ms_files_is_folder(part)) status = ms_files_error(err, number, path, "make the folder");
         *p = cut;
         if (cut == 0) break;
     }

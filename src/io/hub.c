@@ -349,6 +349,9 @@ ms_status ms_hub_resolve(ms_str *out, ms_arena *arena, const char *text, ms_err 
     if (out->text != typed.text) return MS_OK;
     if (!ms_hub_is(text) && ms_files_exists(text)) return MS_OK;
     if (ms_hub_is(text) || ms_hub_address_is_web(typed, hub->env.endpoint)) return pin(out, arena, text, err);
+    MS_FAIL_IF(ms_str_starts_with(typed, MS_STR("https://")) || ms_str_starts_with(typed, MS_STR("http://")), MS_ERR_USAGE, err,
+               "'%s' is no page of the Hub (%s); give a path, or hf://owner/name", ms_str_shown(typed).text,
+               hub->env.endpoint.text);
     if (!ms_hub_address_is_bare(typed)) return MS_OK;
     const ms_status status = pin(out, arena, text, err);
     if (status == MS_OK) return MS_OK;

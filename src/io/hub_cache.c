@@ -44,13 +44,23 @@ ms_status ms_hub_cache_commit(ms_str *out, ms_arena *arena, ms_str folder, ms_st
     return out->text ? MS_OK : ms_err_memory(err, "a commit");
 }
 
-/* Does the path, links resolved, stay below the folder? */
-static bool stays_inside(const char *path, const char *folder) {
-    char *const real = realpath(path, NULL), *const root = realpath(folder, NULL); /* allocated by the C library */
+/* Is `real`, a path without links, below `folder`, links resolved? */
+static bool lies_below(const char *real, const char *folder) {
+    char *const root = realpath(folder, NULL); /* allocated by the C library */
     const size_t n = root ? strlen(root) : 0;
-    const bool inside = real && root && strncmp(real, root, n) == 0 && real[n] == '/';
-    free(real);
+    const bool below = root && strncmp(real, root, n) == 0 && real[n] == '/';
     free(root);
+    return below;
+}
+
+/* Does the path, links resolved, stay below the folder, or lead to what is shared beside it? */
+static bool stays_inside(const char *path, ms_str folder) {
+    char shared[4200];
+    const ms_str cache = ms_files_folder_of(folder);
+    char *const real = realpath(path, NULL);
+    const bool fits = snprintf(shared, sizeof shared, "%.*s/blobs", (int)cache.size, cache.text) < (int)sizeof shared;
+    const bool inside = real && (lies_below(real, folder.text) || (fits && lies_below(real, shared)));
+    free(real);
     return inside;
 }
 
@@ -59,7 +69,7 @@ ms_status ms_hub_cache_file(ms_str *out, ms_arena *arena, ms_str folder, ms_str 
     if (!ms_hub_is_commit(commit) || !ms_hub_path_is_inside(path)) return MS_OK;
     const ms_str whole = below(arena, folder, "snapshots", commit, path);
     if (!whole.text) return ms_err_memory(err, "a path");
-    if (ms_files_is_regular(whole.text) && stays_inside(whole.text, folder.text)) *out = whole;
+    if (ms_files_is_regular(whole.text) && stays_inside(whole.text, folder)) *out = whole;
     return MS_OK;
 }
 
@@ -81,7 +91,7 @@ static ms_status walk_one(ms_hub_cached_list *out, folders *left, ms_arena *aren
         if (!path.text || !whole.text) status = ms_err_memory(err, "a path");
         else if (entry->is_folder && lstat(whole.text, &info) == 0 && S_ISDIR(info.st_mode) && left->n < MAX_FOLDERS)
             status = MS_VEC_PUSH(left, path) ? MS_OK : ms_err_memory(err, "a list of folders");
-        else if (entry->is_regular && ms_hub_path_is_inside(path) && stays_inside(whole.text, repo.text))
+        else if (entry->is_regular && ms_hub_path_is_inside(path) && stays_inside(whole.text, repo))
             status = MS_VEC_PUSH(out, (ms_hub_cached){path, entry->n_bytes}) ? MS_OK : ms_err_memory(err, "a list of files");
     }
     ms_files_list_free(&list);
@@ -155,10 +165,23 @@ ms_status ms_hub_cache_link(ms_arena *arena, ms_str folder, ms_str commit, ms_st
     return ms_files_error(err, number, place.text, "put the file");
 }
 
+ms_status ms_hub_cache_make(ms_arena *arena, ms_str cache, ms_str folder, ms_err *err) {
+    static const char tag[] =
+        "Signature: 8a477f597d28d172789f06886806bc55\n# This folder is a cache: https://bford.info/cachedir/\n";
+    const ms_str path = ms_files_join(arena, cache, MS_STR("CACHEDIR.TAG"));
+    if (!path.text) return ms_err_memory(err, "a path");
+    MS_TRY(ms_files_make_folder(folder.text, err));
+    if (!ms_files_exists(path.text))
+        (void)ms_files_write(path.text, tag, sizeof tag - 1, MS_FILES_NO_SYNC, NULL); /* a courtesy */
+    return MS_OK;
+}
+
 ms_status ms_hub_cache_set_commit(ms_arena *arena, ms_str folder, ms_str revision, ms_str commit, ms_err *err) {
-    if (ms_hub_is_commit(revision)) return MS_OK;
+    ms_str known;
     const ms_str path = below(arena, folder, "refs", revision, MS_STR(""));
     if (!path.text) return ms_err_memory(err, "a path");
+    const ms_status status = ms_hub_cache_commit(&known, arena, folder, revision, NULL);
+    if (status == MS_OK && (ms_hub_is_commit(revision) || ms_str_equal(known, commit))) return MS_OK;
     MS_TRY(make_parent(arena, path, err));
     return ms_files_write(path.text, commit.text, commit.size, MS_FILES_NO_SYNC, err);
 }

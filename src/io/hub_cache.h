@@ -5,8 +5,10 @@
  *   CACHE/models--OWNER--NAME/snapshots/COMMIT/PATH  a link into blobs/, or a plain file
  *   CACHE/models--OWNER--NAME/blobs/ETAG             the bytes; ETAG.incomplete while they come
  *   CACHE/models--OWNER--NAME/.no_exist/COMMIT/PATH  known not to exist
+ *   CACHE/blobs/xx/HASH                              what several repositories share: their blobs are links to it
  *
- * Links are followed only where they lead to a file inside the repository's own folder. A snapshot may be partial.
+ * Links are followed only where they lead to a file inside the repository's own folder or what is shared. A snapshot may be
+ * partial.
  */
 #ifndef MS_HUB_CACHE_H
 #define MS_HUB_CACHE_H
@@ -44,7 +46,10 @@ ms_status ms_hub_cache_blob(ms_str *out, ms_arena *arena, ms_str folder, ms_str 
 /* Puts snapshots/COMMIT/PATH there: a link to the blob, or (links false) the blob itself, moved. Replaces what is there. */
 ms_status ms_hub_cache_link(ms_arena *arena, ms_str folder, ms_str commit, ms_str path, ms_str etag, bool links, ms_err *err);
 
-/* refs/REVISION = commit; nothing when the revision is a commit itself. */
+/* The folders of the cache and of the repository, tagged as a cache for those who make backups. */
+ms_status ms_hub_cache_make(ms_arena *arena, ms_str cache, ms_str folder, ms_err *err);
+
+/* refs/REVISION = commit; nothing when the revision is a commit itself, or when it is that already. */
 ms_status ms_hub_cache_set_commit(ms_arena *arena, ms_str folder, ms_str revision, ms_str commit, ms_err *err);
 
 #endif

@@ -91,6 +91,25 @@ TEST(hub_cache_follows_no_link_out_of_its_repository) {
     end(&c);
 }
 
+TEST(hub_cache_follows_links_to_what_repositories_share) {
+    cache c;
+    ms_err err = {0};
+    begin(&c);
+    put(&c, "blobs/other", "");
+    put(&c, "../blobs/ab/hash", "text");
+    put(&c, "../blobsy/hash", "text");
+    const ms_str blob = ms_files_join(&c.arena, c.folder, MS_STR("blobs/" ETAG));
+    CHECK(symlink("../../blobs/ab/hash", blob.text) == 0);
+    CHECK_OK(ms_hub_cache_link(&c.arena, c.folder, MS_STR(COMMIT), MS_STR("m.gguf"), MS_STR(ETAG), true, &err), &err);
+    CHECK_OK(ms_hub_cache_file(&c.path, &c.arena, c.folder, MS_STR(COMMIT), MS_STR("m.gguf"), &err), &err);
+    CHECK(ms_files_is_regular(c.path.text));
+    const ms_str beside = ms_files_join(&c.arena, c.folder, MS_STR("snapshots/" COMMIT "/beside"));
+    CHECK(symlink("../../../blobsy/hash", beside.text) == 0);
+    CHECK_OK(ms_hub_cache_file(&c.path, &c.arena, c.folder, MS_STR(COMMIT), MS_STR("beside"), &err), &err);
+    CHECK_EQ_STR(c.path, "");
+    end(&c);
+}
+
 static ms_status everything(void *context, ms_err *err) {
     cache *const c = context;
     ms_arena arena = {0};

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "digest.h"
@@ -262,12 +263,38 @@ static ms_status choose(wanted_files *out, ms_hub *hub, ms_hub_repo **repo, cons
     return MS_OK;
 }
 
+/* What of the file an earlier download left. */
+static uint64_t n_left_over(ms_arena *arena, const ms_hub_repo *repo, const ms_hub_file *file) {
+    uint64_t n = 0;
+    const ms_str path =
+        ms_arena_printf(arena, "%s/blobs/%.*s.incomplete", repo->folder.text, (int)file->etag.size, file->etag.text);
+    if (!path.text || ms_files_size(&n, path.text, NULL) != MS_OK) return 0;
+    return n < file->n_bytes ? n : file->n_bytes;
+}
+
+/* Better said before the first byte than after a day. */
+static ms_status check_room(ms_arena *arena, const ms_hub_repo *repo, const wanted_files *wanted, ms_err *err) {
+    struct statvfs fs;
+    uint64_t n_to_come = 0;
+    for (size_t i = 0; i < wanted->n; i++) n_to_come += wanted->items[i]->n_bytes - n_left_over(arena, repo, wanted->items[i]);
+    if (statvfs(repo->folder.text, &fs) != 0) return MS_OK;
+    const double room = (double)fs.f_bavail * (double)fs.f_frsize;
+    MS_FAIL_IF(
+        (double)n_to_come > room, MS_ERR_IO, err,
+        "%s: %.1f GB are to come, %.1f GB are free there; set HF_HUB_CACHE to a folder with room, or leave --download away: "
+        "then what is needed is streamed",
+        ms_str_shown(repo->folder).text, (double)n_to_come / 1e9, room / 1e9);
+    return MS_OK;
+}
+
 static ms_status download_all(ms_hub *hub, ms_hub_repo *repo, const wanted_files *wanted, ms_hub_watch *watch, void *context,
                               ms_arena *arena, ms_err *err) {
     ms_http *http = NULL;
     uint64_t n_bytes = 0;
     MS_FAIL_IF(repo->folder.size == 0, MS_ERR_USAGE, err, "there is no folder for a cache: set HF_HUB_CACHE or HOME");
     for (size_t i = 0; i < wanted->n; i++) n_bytes += wanted->items[i]->n_bytes;
+    MS_TRY(ms_hub_cache_make(arena, hub->env.cache, repo->folder, err));
+    MS_TRY(check_room(arena, repo, wanted, err));
     pthread_mutex_lock(&hub->lock);
     const ms_status status = ms_hub_http(&http, hub, err);
     pthread_mutex_unlock(&hub->lock);
@@ -286,6 +313,8 @@ ms_status ms_hub_download(const char *const *paths, size_t n_paths, const char *
     MS_TRY(ms_hub_get(&hub, err));
     ms_status status = choose(&wanted, hub, &repo, paths, n_paths, folder, &arena, err);
     if (status == MS_OK && wanted.n > 0) status = download_all(hub, repo, &wanted, watch, context, &arena, err);
+    else if (status == MS_OK && repo && repo->folder.size) /* all is there; the cache may be read-only */
+        (void)ms_hub_cache_set_commit(&arena, repo->folder, repo->address.revision, repo->commit, NULL);
     MS_VEC_FREE(&wanted);
     ms_arena_free(&arena);
     return status;

@@ -75,3 +75,41 @@ TEST(hub_env_takes_tokens_in_their_order_and_refuses_broken_ones) {
     CHECK_EQ_STR(env.endpoint, "https://mirror.example");
     ms_arena_free(&arena);
 }
+
+TEST(hub_env_trusts_whom_the_most_special_variable_names) {
+    ms_arena arena = {0};
+    ms_hub_env env;
+    ms_err err = {0};
+    GIVEN({"HOME", "/users/ann"}, {"SSL_CERT_FILE", "/general"}, {"CURL_CA_BUNDLE", "/curl"},
+          {"REQUESTS_CA_BUNDLE", "/requests"});
+    CHECK_OK(ms_hub_env_read(&env, &arena, get, &err), &err);
+    CHECK_EQ_STR(env.ca_file, "/requests");
+    CHECK_EQ_STR(env.ca_folder, "");
+    GIVEN({"HOME", "/users/ann"}, {"SSL_CERT_FILE", "/general"}, {"SSL_CERT_DIR", "/many"});
+    CHECK_OK(ms_hub_env_read(&env, &arena, get, &err), &err);
+    CHECK_EQ_STR(env.ca_file, "/general");
+    CHECK_EQ_STR(env.ca_folder, "/many");
+    const char *const folder = test_folder();
+    GIVEN({"HOME", "/users/ann"}, {"REQUESTS_CA_BUNDLE", folder});
+    CHECK_OK(ms_hub_env_read(&env, &arena, get, &err), &err);
+    CHECK_EQ_STR(env.ca_file, "");
+    CHECK_EQ_STR(env.ca_folder, folder);
+    ms_arena_free(&arena);
+}
+
+TEST(hub_env_is_offline_as_the_first_of_two_variables_says) {
+    static const struct {
+        const char *hub, *transformers;
+        bool offline;
+    } cases[] = {{"1", NULL, true}, {NULL, "yes", true}, {"", "ON", true},
+                 {"0", "1", false}, {"1", "0", true},    {"off", NULL, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ms_arena arena = {0};
+        ms_hub_env env;
+        ms_err err = {0};
+        GIVEN({"HOME", "/users/ann"}, {"HF_HUB_OFFLINE", cases[i].hub}, {"TRANSFORMERS_OFFLINE", cases[i].transformers});
+        CHECK_OK(ms_hub_env_read(&env, &arena, get, &err), &err);
+        CHECK_EQ_I64(env.offline, cases[i].offline);
+        ms_arena_free(&arena);
+    }
+}

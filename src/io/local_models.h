@@ -3,10 +3,11 @@
  *
  *   Hub cache   CACHE/models--OWNER--NAME as a folder: its snapshot of main, else its only snapshot
  *   Ollama      ROOT/manifests/HOST/NAMESPACE/MODEL/TAG: JSON that lists layers by digest; the layer of media type
- *               application/vnd.ollama.image.model is a GGUF file, ROOT/blobs/sha256-HEX. As a path, or ollama:MODEL[:TAG],
- *               ollama:NAMESPACE/MODEL[:TAG]. ROOT: $OLLAMA_MODELS, else ~/.ollama/models
- *   LM Studio   ROOT/OWNER/NAME, a plain folder of GGUF files: OWNER/NAME, or lmstudio:OWNER/NAME.
- *               ROOT: ~/.lmstudio/models, else ~/.cache/lm-studio/models
+ *               application/vnd.ollama.image.model is a GGUF file, ROOT/blobs/sha256-HEX. As a path, or
+ *               ollama:[[HOST/]NAMESPACE/]MODEL[:TAG]. ROOT: $OLLAMA_MODELS, else ~/.ollama/models, else
+ *               /usr/share/ollama/.ollama/models
+ *   LM Studio   ROOT/OWNER/NAME, a plain folder of GGUF or MLX files: OWNER/NAME, or lmstudio:OWNER/NAME.
+ *               ROOT: what ~/.lmstudio/settings.json chooses, else ~/.lmstudio/models, else ~/.cache/lm-studio/models
  */
 #ifndef MS_LOCAL_MODELS_H
 #define MS_LOCAL_MODELS_H
