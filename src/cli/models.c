@@ -55,8 +55,7 @@ ms_status ms_models_resolve(ms_cli *cli, ms_arena *arena, ms_err *err) {
     }
     for (size_t i = 0; i < cli->args.options.n; i++) {
         ms_arg_value *const value = &cli->args.options.items[i];
-        if (value->opt && value->opt->complete == MS_COMPLETE_MODEL && value->text && ms_hub_is(value->text))
-            MS_TRY(resolve_one(cli, value, arena, err));
+        if (value->opt && value->opt->complete == MS_COMPLETE_MODEL) MS_TRY(resolve_one(cli, value, arena, err));
     }
     return MS_OK;
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "door.h"
 #include "files.h"
 
 enum { MAX_REF_BYTES = 256, MAX_FOLDERS = 100000 };
@@ -45,23 +46,17 @@ ms_status ms_hub_cache_commit(ms_str *out, ms_arena *arena, ms_str folder, ms_st
 }
 
 /* Is `real`, a path without links, below `folder`, links resolved? */
-static bool lies_below(const char *real, const char *folder) {
-    char *const root = realpath(folder, NULL); /* allocated by the C library */
-    const size_t n = root ? strlen(root) : 0;
-    const bool below = root && strncmp(real, root, n) == 0 && real[n] == '/';
-    free(root);
-    return below;
+static bool lies_below(ms_str real, ms_arena *arena, ms_str folder) {
+    const ms_str root = folder.text ? ms_door_real(arena, folder.text) : MS_STR_NONE;
+    return root.text && real.size > root.size && ms_str_starts_with(real, root) && real.text[root.size] == '/';
 }
 
 /* Does the path, links resolved, stay below the folder, or lead to what is shared beside it? */
-static bool stays_inside(const char *path, ms_str folder) {
-    char shared[4200];
-    const ms_str cache = ms_files_folder_of(folder);
-    char *const real = realpath(path, NULL);
-    const bool fits = snprintf(shared, sizeof shared, "%.*s/blobs", (int)cache.size, cache.text) < (int)sizeof shared;
-    const bool inside = real && (lies_below(real, folder.text) || (fits && lies_below(real, shared)));
-    free(real);
-    return inside;
+static bool stays_inside(ms_arena *arena, ms_str path, ms_str folder) {
+    const ms_str real = ms_door_real(arena, path.text);
+    if (!real.text) return false;
+    return lies_below(real, arena, folder) ||
+           lies_below(real, arena, ms_files_join(arena, ms_files_folder_of(folder), MS_STR("blobs")));
 }
 
 ms_status ms_hub_cache_file(ms_str *out, ms_arena *arena, ms_str folder, ms_str commit, ms_str path, ms_err *err) {
@@ -69,7 +64,7 @@ ms_status ms_hub_cache_file(ms_str *out, ms_arena *arena, ms_str folder, ms_str 
     if (!ms_hub_is_commit(commit) || !ms_hub_path_is_inside(path)) return MS_OK;
     const ms_str whole = below(arena, folder, "snapshots", commit, path);
     if (!whole.text) return ms_err_memory(err, "a path");
-    if (ms_files_is_regular(whole.text) && stays_inside(whole.text, folder)) *out = whole;
+    if (ms_files_is_regular(whole.text) && stays_inside(arena, whole, folder)) *out = whole;
     return MS_OK;
 }
 
@@ -91,7 +86,7 @@ static ms_status walk_one(ms_hub_cached_list *out, folders *left, ms_arena *aren
         if (!path.text || !whole.text) status = ms_err_memory(err, "a path");
         else if (entry->is_folder && lstat(whole.text, &info) == 0 && S_ISDIR(info.st_mode) && left->n < MAX_FOLDERS)
             status = MS_VEC_PUSH(left, path) ? MS_OK : ms_err_memory(err, "a list of folders");
-        else if (entry->is_regular && ms_hub_path_is_inside(path) && stays_inside(whole.text, repo))
+        else if (entry->is_regular && ms_hub_path_is_inside(path) && stays_inside(arena, whole, repo))
             status = MS_VEC_PUSH(out, (ms_hub_cached){path, entry->n_bytes}) ? MS_OK : ms_err_memory(err, "a list of files");
     }
     ms_files_list_free(&list);
@@ -180,8 +175,8 @@ ms_status ms_hub_cache_set_commit(ms_arena *arena, ms_str folder, ms_str revisio
     ms_str known;
     const ms_str path = below(arena, folder, "refs", revision, MS_STR(""));
     if (!path.text) return ms_err_memory(err, "a path");
-    const ms_status status = ms_hub_cache_commit(&known, arena, folder, revision, NULL);
-    if (status == MS_OK && (ms_hub_is_commit(revision) || ms_str_equal(known, commit))) return MS_OK;
+    MS_TRY(ms_hub_cache_commit(&known, arena, folder, revision, err));
+    if (ms_hub_is_commit(revision) || ms_str_equal(known, commit)) return MS_OK;
     MS_TRY(make_parent(arena, path, err));
     return ms_files_write(path.text, commit.text, commit.size, MS_FILES_NO_SYNC, err);
 }

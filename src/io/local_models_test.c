@@ -106,8 +106,8 @@ TEST(local_models_says_what_is_wrong_with_a_manifest) {
         "{\"layers\": 5}",
         "{\"layers\": [5, {}, {\"mediaType\": []}]}",
         "{\"layers\": [{\"mediaType\": \"application/vnd.ollama.image.model\"}]}",
-        "{\"layers\": [{\"mediaType\": \"application/vnd.ollama.image.model\", "
-        "\"digest\": \"sha256:../../../../../../../../../../../../../../../../../../../etc/passwd....\"}]}"};
+        ("{\"layers\": [{\"mediaType\": \"application/vnd.ollama.image.model\", "
+         "\"digest\": \"sha256:../../../../../../../../../../../../../../../../../../../etc/passwd....\"}]}")};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         put(here, others[i]);
         CHECK_LEADS_NOWHERE("ollama:tiny", MS_ERR_NOT_FOUND, "no model");

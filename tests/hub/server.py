@@ -16,7 +16,7 @@ Faults, by name: "429" (Retry-After: 0), "429-date" (a second from the server's 
 body, then the connection closes), "range" (a wrong Content-Range), "200" (ignores the range), "416", "encoded" (a range said to
 be compressed), "etag" (another ETag), "commit" (another commit), "far-etag" (another one at the CDN), "expired" (403 from the
 CDN), "slow" (nothing comes), "dribble" (some bytes a second), "gated", "badtoken", "missing", "loop" (a redirect to itself),
-"plain" (a redirect to http elsewhere), "down" (a redirect to http here), "size" (another total), "garbage" (no JSON), "deep" (JSON
+"plain" (a redirect to http elsewhere), "down" (a redirect to http here), "size" (another total), "flip" (the last bit is another), "garbage" (no JSON), "deep" (JSON
 of 100,000 brackets), "endless" (a body without end); of listings "next-foreign", "next-same", "next-hub" (the real Hub's address, as
 mirrors pass it on), "next-path" (without a host). A key "cdn@PART" or "hub@PART" is about one origin; a "!" at the end of a fault:
 it stays.
@@ -245,6 +245,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if first >= f.size:
             return self.send(416, b"", [("Content-Range", f"bytes */{f.size}")])
         body = f.slice(first, last + 1)
+        if fault == "flip" and last + 1 == f.size:
+            body = body[:-1] + bytes([body[-1] ^ 1])
         shown = first + (7 if fault == "range" else 0)
         total = f.size + (1 if fault == "size" else 0)
         headers.append(("Content-Range", f"bytes {shown}-{last}/{total}"))
