@@ -6,6 +6,7 @@
 #include "files.h"
 #include "hub.h"
 #include "index_check.h"
+#include "pieces.h"
 #include "pool.h"
 
 enum {
@@ -194,6 +195,8 @@ static ms_status list_tensors(ms_checkpoint *ckpt, ms_err *err) {
                                                            .expert = -1,
                                                            .section = "",
                                                            .scheme = ""};
+    MS_TRY(ms_pieces_join(ckpt, err));
+    n = ckpt->n_tensors;
     for (size_t from = 0; from < n; from += NAMES_AT_ONCE) {
         ms_str names[NAMES_AT_ONCE];
         bool is_new[NAMES_AT_ONCE];
@@ -335,6 +338,8 @@ ms_status ms_checkpoint_over(ms_checkpoint **out, ms_reader **readers, size_t n,
 
 void ms_checkpoint_close(ms_checkpoint *ckpt) {
     if (!ckpt) return;
+    for (size_t i = 0; i < ckpt->joined.n; i++) ms_source_close(ckpt->joined.items[i]);
+    MS_VEC_FREE(&ckpt->joined);
     for (size_t i = 0; i < ckpt->n_files; i++)
         if (ckpt->files[i].reader) ms_reader_close(ckpt->files[i].reader);
     ms_mem_free(ckpt->files);

@@ -24,6 +24,7 @@
 #include "model_config.h"
 #include "notes.h"
 #include "reader.h"
+#include "vec.h"
 
 typedef enum ms_role { /* what a tensor is for; decided by the family tables (family.h) from its name and shape */
                        MS_ROLE_OTHER,
@@ -104,8 +105,9 @@ typedef struct ms_checkpoint {
     size_t n_patterns;
     struct ms_layer *layers; /* [n_layers] with experts or a router, by section and number (family.h) */
     size_t n_layers;
-    ms_notes notes;          /* warnings and, when lenient, broken rules */
-    ms_source *index_source; /* the text of the index: mapped, or in index_scratch */
+    ms_notes notes;             /* warnings and, when lenient, broken rules */
+    MS_VEC(ms_source *) joined; /* tensors whose pieces lie in several files (pieces.h) */
+    ms_source *index_source;    /* the text of the index: mapped, or in index_scratch */
     ms_scratch index_scratch;
     ms_buf config_text;
 } ms_checkpoint;

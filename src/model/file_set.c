@@ -4,6 +4,7 @@
 
 #include "files.h"
 #include "hub.h"
+#include "pieces.h"
 
 /* Formats a folder may hold, the most telling first, and what a file's name must begin with: arrays that are not called weights
  * may be results beside a checkpoint, as *.bin may be anything. Split sets of all of them are named NAME-00001-of-00003.EXT. */
@@ -18,9 +19,13 @@ static bool has_extension(ms_str name, const char *extension) {
     return name.size > n && ms_str_equal_nocase(ms_str_sub(name, name.size - n, name.size), ms_str_of(extension));
 }
 
-static bool is_index(ms_str name) {
-    return has_extension(name, ".json") && ms_str_contains(name, MS_STR(".safetensors.index"));
+/* Of safetensors shards, or of PyTorch's .bin ones. */
+static bool is_index_of(ms_str name, const char *shards) {
+    return has_extension(name, ".json") && ms_str_contains(name, ms_str_of(shards));
 }
+
+static bool is_index(ms_str name) { return is_index_of(name, ".safetensors.index"); }
+static bool is_torch_index(ms_str name) { return is_index_of(name, ".bin.index"); }
 
 ms_status ms_file_set_add(ms_file_set *set, ms_str name, ms_arena *arena, ms_err *err) {
     const ms_set_file file = {.path = ms_files_join(arena, set->folder, name), .name = ms_arena_copy(arena, name)};
@@ -73,6 +78,15 @@ static ms_status add_parts(ms_file_set *set, const ms_files_list *list, const ms
     return MS_OK;
 }
 
+/* All pieces of tensors that have this in front of their numbers. */
+static ms_status add_pieces(ms_file_set *set, const ms_files_list *list, ms_str stem, ms_arena *arena, ms_err *err) {
+    ms_str other;
+    for (size_t i = 0; i < list->n; i++)
+        if (list->items[i].is_regular && ms_pieces_is_name(list->items[i].name, &other) && ms_str_equal(stem, other))
+            MS_TRY(ms_file_set_add(set, list->items[i].name, arena, err));
+    return MS_OK;
+}
+
 /* ---- folders ---- */
 
 static const ms_files_entry *find_entry(const ms_files_list *list, const char *name) {
@@ -81,7 +95,21 @@ static const ms_files_entry *find_entry(const ms_files_list *list, const char *n
     return NULL;
 }
 
-/* model.safetensors.index.json, else the first by name that is none of a twin. */
+static bool holds_any(const ms_files_list *list, const char *extension) {
+    for (size_t i = 0; i < list->n; i++)
+        if (list->items[i].is_regular && has_extension(list->items[i].name, extension)) return true;
+    return false;
+}
+
+/* pytorch_model.bin.index.json, where neither safetensors nor GGUF is: people keep both, and those are what loaders take. */
+static const ms_files_entry *find_torch_index(const ms_files_list *list) {
+    if (holds_any(list, ".safetensors") || holds_any(list, ".gguf")) return NULL;
+    for (size_t i = 0; i < list->n; i++)
+        if (list->items[i].is_regular && is_torch_index(list->items[i].name)) return &list->items[i];
+    return NULL;
+}
+
+/* model.safetensors.index.json, else the first by name that is none of a twin; else PyTorch's. */
 static const ms_files_entry *find_index(const ms_files_list *list) {
     const ms_files_entry *found = find_entry(list, "model.safetensors.index.json"), *twin = NULL;
     for (size_t i = 0; i < list->n && !found; i++) {
@@ -90,7 +118,7 @@ static const ms_files_entry *find_index(const ms_files_list *list) {
         if (!ms_str_starts_with(entry->name, MS_STR("consolidated"))) found = entry;
         else if (!twin) twin = entry;
     }
-    return found ? found : twin;
+    return found ? found : twin ? twin : find_torch_index(list);
 }
 
 /* Does the index name this shard? By its text: as a whole name, or after a slash. */
@@ -111,8 +139,8 @@ static bool mentions(const char *path, ms_str name) {
 /* Files beside a model that are none of its parts, unless they are alone: twins in another naming, adapters, what training and
  * other tools leave. */
 static bool is_aside(ms_str name) {
-    static const char *const heads[] = {"consolidated", "adapter_model", "training_args",
-                                        "optimizer",    "scheduler",     "rng_state"};
+    static const char *const heads[] = {"consolidated", "adapter_model", "training_args", "optim",        "scheduler",
+                                        "rng_state",    "scaler",        "random_states", "trainer_state"};
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
         if (ms_str_starts_with(name, ms_str_of(heads[i]))) return true;
     return ms_str_contains_nocase(name, MS_STR("mmproj")) || ms_str_contains_nocase(name, MS_STR("imatrix"));
@@ -177,7 +205,10 @@ static ms_status check_parts(const ms_file_set *set, ms_notes *notes, ms_err *er
 static ms_status check_single(const ms_file_set *set, const char *extension, ms_err *err) {
     ms_part_name part;
     bool all_parts = true;
-    for (size_t i = 0; i < set->files.n; i++) all_parts = all_parts && ms_file_set_part_name(set->files.items[i].name, &part);
+    ms_str stem;
+    for (size_t i = 0; i < set->files.n; i++)
+        all_parts = all_parts && (ms_file_set_part_name(set->files.items[i].name, &part) ||
+                                  ms_pieces_is_name(set->files.items[i].name, &stem));
     if (set->files.n < 2 || all_parts || !is_whole_model(extension)) return MS_OK;
     return ms_err_set(err, MS_ERR_UNSUPPORTED,
                       "%s: %zu *%s files, each a model of its own ('%s', '%s', ...); give the path of one",
@@ -199,24 +230,29 @@ static ms_status nothing_usable(const ms_file_set *set, const ms_files_list *lis
     }
     const ms_status status = ms_err_set(err, MS_ERR_NOT_FOUND,
                                         "%s: no model in this folder: it holds %s%s%s; wanted: *.safetensors (with or without "
-                                        "an index), *.gguf, *.npz or *.npy%s",
+                                        "an index), *.gguf, *.npz, *.npy, *.pt, *.pth or *.bin%s",
                                         ms_str_shown(set->folder).text, list->n ? "" : "nothing", text.bytes ? text.bytes : "",
                                         list->n > 6 ? ", ..." : "", hint);
     ms_buf_free(&text);
     return status;
 }
 
+/* The file of a model that is not cut, beside whose index it counts. */
+static const ms_files_entry *find_single(const ms_files_list *list, const ms_files_entry *index) {
+    return find_entry(list, index && is_torch_index(index->name) ? "pytorch_model.bin" : "model.safetensors");
+}
+
 static ms_status find_in_list(ms_file_set *set, const ms_files_list *list, ms_arena *arena, ms_notes *notes, ms_err *err) {
-    const ms_files_entry *const single = find_entry(list, "model.safetensors"), *const index = find_index(list);
+    const ms_files_entry *const index = find_index(list), *const single = find_single(list, index);
     const ms_str index_path = index ? ms_files_join(arena, set->folder, index->name) : MS_STR("");
     if (!index_path.text) return ms_err_memory(err, "a path");
     /* Where both are, transformers loads the single file. MLX writes an index beside a single file, too. */
     const bool stray = single && index && !mentions(index_path.text, single->name);
     if (stray)
         ms_notes_add(notes, MS_NOTE_WARNING, "files.single_and_index", set->folder, MS_STR(""), MS_NOTE_NO_OFFSET,
-                     "model.safetensors is taken, as transformers does, not the shards of %s beside it; open the index by its "
-                     "path to see those",
-                     ms_str_shown(index->name).text);
+                     "%s is taken, as transformers does, not the shards of %s beside it; open the index by its path to see "
+                     "those",
+                     ms_str_shown(single->name).text, ms_str_shown(index->name).text);
     if (single && (stray || !index)) return ms_file_set_add(set, single->name, arena, err);
     if (index) {
         set->index_path = index_path;
@@ -245,9 +281,12 @@ static ms_status find_in_folder(ms_file_set *set, const char *path, ms_arena *ar
 static ms_status find_around(ms_file_set *set, ms_str name, const ms_files_list *list, ms_arena *arena, ms_notes *notes,
                              ms_err *err) {
     ms_part_name part;
-    if (has_extension(name, ".safetensors"))
+    ms_str stem;
+    const bool of_torch = has_extension(name, ".bin");
+    if (has_extension(name, ".safetensors") || of_torch)
         for (size_t i = 0; i < list->n; i++) {
-            if (!list->items[i].is_regular || !is_index(list->items[i].name)) continue;
+            const ms_str other = list->items[i].name;
+            if (!list->items[i].is_regular || !(of_torch ? is_torch_index(other) : is_index(other))) continue;
             const ms_str index_path = ms_files_join(arena, set->folder, list->items[i].name);
             if (!index_path.text) return ms_err_memory(err, "a path");
             if (!mentions(index_path.text, name)) continue;
@@ -255,6 +294,7 @@ static ms_status find_around(ms_file_set *set, ms_str name, const ms_files_list 
             return MS_OK;
         }
     if (ms_file_set_part_name(name, &part) && part.n_parts > 1) return add_parts(set, list, &part, arena, notes, err);
+    if (ms_pieces_is_name(name, &stem)) return add_pieces(set, list, stem, arena, err);
     return ms_file_set_add(set, name, arena, err);
 }
 

@@ -3,7 +3,8 @@
  *
  *   a folder      model.safetensors; else the shards of an index; else all files of the first format that is there
  *   an index      its shards
- *   a file        itself; a shard stands for all files of its set (by the index that names it, else by "-00001-of-00003")
+ *   a file        itself; a shard stands for all files of its set (by the index that names it, else by "-00001-of-00003", or
+ *                 as a piece of the same tensors: pieces.h)
  *
  * Links are followed when files are opened, but their own names count: files of the hub's cache are links to blobs.
  */

@@ -1,6 +1,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file_set.h"
 #include "files.h"
 #include "make_model.h"
 #include "test.h"
@@ -332,5 +333,32 @@ TEST(checkpoint_opens_many_files_in_parallel_and_keeps_their_order) {
         CHECK_EQ_I64(t.ckpt->tensors[i].file, i);
     }
     ms_checkpoint_close(t.ckpt);
+    ms_arena_free(&arena);
+}
+
+TEST(the_index_of_pytorch_counts_where_no_other_weights_are) {
+    ms_arena arena = {0};
+    ms_err err = {0};
+    ms_notes notes = {0};
+    const char *const folder = test_folder();
+    put_text(&arena, folder, "pytorch_model-00001-of-00002.bin", "x");
+    put_text(&arena, folder, "training_args.bin", "x");
+    put_text(&arena, folder, "optimizer.pt", "x");
+    put_text(&arena, folder, "pytorch_model.bin.index.json", "{\"weight_map\": {\"a\": \"pytorch_model-00001-of-00002.bin\"}}");
+    static const char *const steps[] = {NULL, "pytorch_model.bin", "model.gguf", "model.safetensors"};
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        ms_file_set set;
+        if (steps[i]) put_text(&arena, folder, steps[i], "x");
+        CHECK_OK(ms_file_set_find(&set, folder, &arena, &notes, &err), &err);
+        if (steps[i]) CHECK(set.files.n == 1 && ms_str_is(set.files.items[0].name, steps[i]));
+        else CHECK(ms_str_ends_with(set.index_path, MS_STR("/pytorch_model.bin.index.json")));
+        ms_file_set_free(&set);
+    }
+    ms_file_set set;
+    const ms_str shard = ms_files_join(&arena, ms_str_of(folder), MS_STR("pytorch_model-00001-of-00002.bin"));
+    CHECK_OK(ms_file_set_find(&set, shard.text, &arena, &notes, &err), &err);
+    CHECK(ms_str_ends_with(set.index_path, MS_STR("/pytorch_model.bin.index.json")));
+    ms_file_set_free(&set);
+    ms_notes_free(&notes);
     ms_arena_free(&arena);
 }

@@ -2,8 +2,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "files.h"
+#include "pieces.h"
 
 enum { NAMED = 8 }; /* notes of one class */
 
@@ -43,11 +45,45 @@ static bool names_shard(const ms_index *index, ms_str name) {
     return false;
 }
 
+/* Another piece of the tensors of a shard that the index names: an index has room for one file a tensor. */
+static bool is_piece_of_shard(const ms_index *index, ms_str name) {
+    ms_str stem, other;
+    if (!ms_pieces_is_name(name, &stem)) return false;
+    for (size_t s = 0; s < index->n_shards; s++)
+        if (ms_pieces_is_name(index->shards[s], &other) && ms_str_equal(stem, other)) return true;
+    return false;
+}
+
+static int compare_files(const void *a, const void *b) {
+    return ms_str_compare(((const ms_set_file *)a)->name, ((const ms_set_file *)b)->name);
+}
+
+/* In the order of their names: that is the order in which they go together. */
+static ms_status add_pieces(ms_checkpoint *ckpt, ms_file_set *set, const ms_files_list *list, ms_err *err) {
+    bool any = false;
+    for (size_t i = 0; i < list->n; i++) {
+        const ms_str name = list->items[i].name;
+        if (!list->items[i].is_regular || names_shard(ckpt->index, name) || !is_piece_of_shard(ckpt->index, name)) continue;
+        MS_TRY(ms_file_set_add(set, name, &ckpt->arena, err));
+        any = true;
+    }
+    if (any) qsort(set->files.items, set->files.n, sizeof *set->files.items, compare_files);
+    return MS_OK;
+}
+
+/* The extension of what the index lists, by its name: "model.safetensors.index.json", "pytorch_model.bin.index.json". */
+static bool could_be_shard(const ms_checkpoint *ckpt, ms_str name) {
+    if (!ms_str_contains(ms_files_name_of(ckpt->index_path), MS_STR(".bin.index")))
+        return ms_str_ends_with(name, MS_STR(".safetensors"));
+    return ms_str_ends_with(name, MS_STR(".bin")) && ms_str_starts_with(name, MS_STR("pytorch_model"));
+}
+
 static void note_unlisted_files(ms_checkpoint *ckpt, const ms_files_list *list) {
     size_t n = 0;
     for (size_t i = 0; i < list->n; i++) {
         const ms_str name = list->items[i].name;
-        if (!list->items[i].is_regular || !ms_str_ends_with(name, MS_STR(".safetensors")) || names_shard(ckpt->index, name))
+        if (!list->items[i].is_regular || !could_be_shard(ckpt, name) || names_shard(ckpt->index, name) ||
+            is_piece_of_shard(ckpt->index, name))
             continue;
         if (n++ < NAMED)
             ms_notes_add(&ckpt->notes, MS_NOTE_WARNING, "index.file_unlisted", ckpt->index_path, MS_STR(""), MS_NOTE_NO_OFFSET,
@@ -80,6 +116,7 @@ static ms_status choose(ms_checkpoint *ckpt, ms_file_set *set, const ms_files_li
     if (n_missing > NAMED)
         ms_notes_add(&ckpt->notes, MS_NOTE_ERROR, "index.missing_shard", ckpt->index_path, MS_STR(""), MS_NOTE_NO_OFFSET,
                      "%zu of %zu shards are missing", n_missing, index->n_shards);
+    MS_TRY(add_pieces(ckpt, set, list, err));
     note_unlisted_files(ckpt, list);
     MS_FAIL_IF(set->files.n == 0 && index->n_shards > 0, MS_ERR_NOT_FOUND, err,
                "%s: none of its %zu shards is there, the first is '%s'; download them into the same folder",

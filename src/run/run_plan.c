@@ -288,6 +288,23 @@ static ms_status take_set(ms_run_plan *plan, const ms_file_set *set, const ms_no
     return MS_OK;
 }
 
+/* The shards of an index of another format that are there. */
+static ms_status add_shards(ms_file_set *set, ms_arena *arena, ms_err *err) {
+    ms_buf text = {0};
+    ms_index index = {0};
+    ms_status status = ms_files_read(&text, set->index_path.text, INDEX_MAX_BYTES, err);
+    if (status == MS_OK) status = ms_index_parse(&index, ms_buf_str(&text).text, text.size, err);
+    for (size_t i = 0; i < index.n_shards && status == MS_OK; i++) {
+        const ms_str path = ms_files_join(arena, set->folder, index.shards[i]);
+        if (!path.text) status = ms_err_memory(err, "a path");
+        else if (ms_index_shard_is_inside(index.shards[i]) && ms_files_is_regular(path.text))
+            status = ms_file_set_add(set, index.shards[i], arena, err);
+    }
+    ms_index_free(&index);
+    ms_buf_free(&text);
+    return status;
+}
+
 /* With families the other formats count too: they are opened as all other commands do, a part with its whole set. A folder of
  * several models is an error; one of none is not, here. */
 static ms_status files_of_other_formats(ms_run_plan *plan, ms_notes *warnings, ms_err *err) {
@@ -295,6 +312,7 @@ static ms_status files_of_other_formats(ms_run_plan *plan, ms_notes *warnings, m
     ms_notes notes = {0};
     ms_err why = {0};
     ms_status status = ms_file_set_find(&set, plan->model_path.text, &plan->arena, &notes, &why);
+    if (status == MS_OK && set.index_path.size) status = add_shards(&set, &plan->arena, &why);
     if (status == MS_OK && set.files.n > 0 && !is_usual(set.files.items[0].path))
         status = take_set(plan, &set, &notes, warnings, &why);
     if (status == MS_ERR_MEMORY || (status == MS_ERR_UNSUPPORTED && plan->n_files == 0))

@@ -337,6 +337,34 @@ def others():
         checks.check(f"{code}: left out by name", faults)
 
 
+def folders():
+    """Shards under an index, as transformers saved them; what lies beside is not taken for weights."""
+    path = folder / "sharded"
+    path.mkdir()
+    state = {f"model.layers.{i}.mlp.experts.{e}.{p}_proj.weight": torch.randn(3, 4) for i in range(2) for e in range(2) for p in ("up", "gate")}
+    parts = [dict(list(state.items())[:5]), dict(list(state.items())[5:])]
+    names = [f"pytorch_model-{i + 1:05}-of-00002.bin" for i in range(2)]
+    for name, part in zip(names, parts):
+        torch.save(part, path / name)
+    torch.save({"lr": 1}, path / "training_args.bin")
+    torch.save({"w": torch.ones(3)}, path / "optimizer.pt")
+    index = {"metadata": {"total_size": 12 * 4 * 8}, "weight_map": {n: names[i] for i in range(2) for n in parts[i]}}
+    (path / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    for target in (path, path / names[1], path / "pytorch_model.bin.index.json"):
+        faults = compare(target, state)
+        if any("index" in w for w in inspect(target).get("warnings", [])):
+            faults.append(str(inspect(target)["warnings"]))
+        checks.check(f"shards of PyTorch by {target.name}", faults)
+    moved = dict(index, weight_map=dict(index["weight_map"], gone=names[0]))
+    (path / "pytorch_model.bin.index.json").write_text(json.dumps(moved))
+    checks.check("an index that names what is not there", [] if any("index.tensor_missing" in w for w in inspect(path)["warnings"]) else ["no finding"])
+    single = folder / "single"
+    single.mkdir()
+    torch.save(state, single / "pytorch_model.bin")
+    torch.save(state, single / "optimizer.bin")
+    checks.check("a single pytorch_model.bin", compare(single, state))
+
+
 # ---- weights_only ----
 
 class Colour(enum.Enum):
@@ -461,6 +489,7 @@ containers()
 views()
 objects()
 others()
+folders()
 verdicts()
 names()
 checks.finish()
