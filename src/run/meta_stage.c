@@ -77,10 +77,10 @@ static ms_status read_config(const char *path, ms_buf *text, ms_arena *arena, co
 
 /* ---- what is logged ---- */
 
-/* Characters of the config in one line, as Python counts them. */
+/* Characters of the config without any blanks between its parts. */
 static size_t chars_of(const ms_json_value *root) {
     ms_buf text = {0};
-    ms_json_out json = {.buf = &text, .indent = 0};
+    ms_json_out json = {.buf = &text, .indent = -1};
     ms_json_out_value(&json, root, false);
     const size_t n = text.failed ? SIZE_MAX : text.size; /* all of it ASCII */
     ms_buf_free(&text);
