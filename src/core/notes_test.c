@@ -16,6 +16,18 @@ TEST(notes_keep_their_order_and_are_counted_by_severity) {
     ms_notes_free(&notes);
 }
 
+TEST(notes_of_a_code_can_be_taken_back) {
+    ms_notes notes = {0};
+    for (int i = 0; i < 6; i++)
+        ms_notes_add(&notes, MS_NOTE_ERROR, i % 2 ? "b" : "a", MS_STR(""), MS_STR(""), MS_NOTE_NO_OFFSET, "%d", i);
+    CHECK(!ms_notes_drop(&notes, "c"));
+    CHECK(ms_notes_drop(&notes, "a"));
+    CHECK_EQ_I64(notes.n, 3);
+    CHECK_EQ_STR(notes.items[1].message, "3");
+    CHECK(!ms_notes_drop(&notes, "a"));
+    ms_notes_free(&notes);
+}
+
 TEST(a_million_notes_do_not_fill_the_memory) {
     ms_notes notes = {0};
     for (int i = 0; i < MS_NOTES_MOST + 5; i++) ms_notes_add(&notes, MS_NOTE_ERROR, "a", MS_STR("f"), MS_STR("t"), i, "x");

@@ -7,13 +7,16 @@
    instruction sets: bit for bit, signs of zeros too; any NaN equals any NaN. Left out where ggml_exact.so was not built.
 2. The same against gguf-py, and with sane scales; -0 equals 0 (gguf-py adds where ggml multiplies).
 3. Files of GGUFWriter: all metadata types, alignments, names of experts stacked and one by one.
-4. shared/models/gguf beside the repository, when it is there: tensor lists, SHA-256 of the decoded values, the split set.
+4. shared/models/gguf beside the repository, when it is there: tensor lists, SHA-256 of the decoded values, the split set; and
+   what `collect` says of each against the safetensors of the same model: matrix for matrix within the error of the storage.
 """
+import csv
 import ctypes
 import hashlib
 import json
 import os
 import pathlib
+import shutil
 import struct
 import subprocess
 import tempfile
@@ -266,6 +269,57 @@ def check_shared(checks):
         checks.check(f"{path.name}: values", faults)
 
 
+def statistics(model, folder):
+    """{(layer, proj, expert, shared): row of matrix_stats}"""
+    run = folder / "run"
+    shutil.rmtree(run, ignore_errors=True)
+    program = [str(options().program)]
+    quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run(program + ["init", "--root", str(folder), "--model-id", "run", "--run-name", "r", "--model-path", str(model)], **quiet)
+    config = run / "r" / "analysis_config.json"
+    settings = json.loads(config.read_text())
+    settings["output"]["format"] = "csv"
+    settings["quant_schemes"] = []
+    config.write_text(json.dumps(settings))
+    subprocess.run(program + ["collect", "--run-dir", str(run / "r"), "-q"], **quiet)
+    with open(run / "r" / "data" / "matrix_stats.csv", newline="") as file:
+        return {tuple(r[k] for k in ("layer", "proj", "expert_id", "is_shared_expert")): r for r in csv.DictReader(file)}
+
+
+def matrix(model, key, folder):
+    layer, proj, expert, is_shared = key
+    which = ["--shared"] if is_shared == "True" else ["--expert", expert]
+    out = folder / "matrix.npy"
+    subprocess.run([str(options().program), "dump", str(model), "--layer", layer, "--proj", proj, *which, "-qo", str(out)], check=True)
+    return np.load(out).astype(np.float64)
+
+
+def check_same_model(checks, folder):
+    """With e the error of a matrix: rms, mean and mean of absolutes move by at most e's rms, extremes and quantiles by its maximum."""
+    originals, matrices = {}, {}
+    for path in sorted(SHARED.glob("*.gguf")):
+        base = next((b for b in ("tiny-mixtral", "tiny-qwen2-moe") if path.name.startswith(b + "-")), None)
+        if not base or not (SHARED.parent / base).exists() or "-split-00001" in path.name or "-split-00003" in path.name:
+            continue
+        if base not in originals:
+            originals[base] = statistics(SHARED.parent / base, folder)
+        want, got, faults, worst = originals[base], statistics(path, folder), [], 0
+        if want.keys() != got.keys():
+            faults.append(f"{len(want)} matrices and {len(got)}, {len(want.keys() & got.keys())} of them the same")
+        for key in [k for k in want if k in got and k[2] in ("1", "", "-1")]:
+            if (base, key) not in matrices:
+                matrices[base, key] = matrix(SHARED.parent / base, key, folder)
+            error = matrix(path, key, folder) - matrices[base, key]
+            rms, most = float(np.sqrt(np.mean(error * error))), float(np.abs(error).max())
+            worst = max(worst, rms / float(want[key]["rms"]))
+            for column, bound in (("rms", rms), ("mean", rms), ("mean_abs", rms), ("max_abs", most), ("min", most), ("max", most),
+                                  ("p50_abs_exact", most), ("p99_abs_exact", most)):
+                a, b = float(want[key][column]), float(got[key][column])
+                if abs(a - b) > bound + 1e-12 * abs(a):
+                    faults.append(f"{'/'.join(key)}: {column} is {b}, {a} in the original; the error allows {bound:g}")
+        checks.check(f"{path.name}: statistics as in safetensors, error {worst:.2g} of rms", faults)
+
+
 def main():
     checks = Checks()
     with tempfile.TemporaryDirectory() as folder:
@@ -275,8 +329,9 @@ def main():
         check_metadata(checks, folder)
         check_experts(checks, folder)
         check_second_scale(checks, folder)
-    if SHARED.exists():
-        check_shared(checks)
+        if SHARED.exists():
+            check_shared(checks)
+            check_same_model(checks, folder)
     checks.finish()
 
 
