@@ -6,6 +6,7 @@
 #include "mem.h"
 
 enum {
+    FETCH_AHEAD = 128,     /* positions */
     AT_HAND = 1 << 18,     /* elements that are brought at a time, about */
     LONGEST_ROW = 1 << 22, /* elements; 16 MiB once decoded */
 };
@@ -132,10 +133,12 @@ ms_status ms_feed_gather_keys(ms_feed *feed, const int64_t *positions, size_t n,
     }
     const uint16_t *const narrow = feed->all;
     const uint32_t *const wide = feed->all;
-    if (feed->dtype == MS_DTYPE_F32)
-        for (size_t i = 0; i < n; i++) out[i] = wide[positions[i]] & 0x7FFFFFFFu;
-    else
-        for (size_t i = 0; i < n; i++) out[i] = narrow[positions[i]] & 0x7FFFu;
+    const size_t size = feed->dtype == MS_DTYPE_F32 ? 4 : 2;
+    for (size_t i = 0; i < n; i++) { /* a little ahead: what is waited for then comes at the same time */
+        const size_t later = i + FETCH_AHEAD < n ? i + FETCH_AHEAD : n - 1;
+        __builtin_prefetch((const uint8_t *)feed->all + (uint64_t)positions[later] * size);
+        out[i] = size == 4 ? wide[positions[i]] & 0x7FFFFFFFu : narrow[positions[i]] & 0x7FFFu;
+    }
     return MS_OK;
 }
 

@@ -14,7 +14,7 @@
  *
  * part:    what a chunk adds up where the order of additions matters; small; zeroed before the first panel
  * state:   one matrix; zeroed once, then reused for other matrices: begin sets what it needs. During add it may be written only
- *          under a lock of its own
+ *          under a lock of its own, or at places that belong to the panel at hand
  * feeder:  scratch of one thread; zeroed once
  *
  * Columns have an order key: first those of the contract in its order, extras from MS_LENS_EXTRA on.
@@ -25,6 +25,7 @@
 #include "arena.h"
 #include "feed.h"
 #include "panel.h"
+#include "sample.h"
 #include "scan.h"
 
 enum { MS_LENS_EXTRA = 1000 };
@@ -44,16 +45,28 @@ typedef struct ms_lens_keys { /* |w| as an integer: the bits without the sign, i
 } ms_lens_keys;
 ms_lens_keys ms_lens_keys_of(ms_dtype dtype);
 double ms_lens_key_value(const ms_lens_keys *keys, uint32_t key);
+/* The keys of a panel's elements w: [n]. */
+void ms_lens_keys_read(const ms_lens_keys *keys, const void *w, size_t n, uint32_t *out);
+static inline uint32_t ms_lens_key_at(const ms_lens_keys *keys, const void *w, size_t i) {
+    return keys->bits == 15 ? ((const uint16_t *)w)[i] & 0x7FFFu : ((const uint32_t *)w)[i] & 0x7FFFFFFFu;
+}
+/* Keeps those of finite numbers, in their order; returns how many. */
+size_t ms_lens_keys_finite(const ms_lens_keys *keys, uint32_t *items, size_t n);
+
+typedef struct ms_lens_pilot { /* a few elements that tell about where all lie; for begin */
+    uint32_t *keys, *spare;    /* [n] keys of finite elements, to be reordered at will; as much room */
+    size_t n;
+    bool is_all; /* these are all finite elements there are, ascending; then valid until the end of the matrix */
+} ms_lens_pilot;
 
 typedef struct ms_lens_matrix { /* the matrix at hand */
     const ms_scan_options *options;
     uint64_t rows, cols, n;
     ms_dtype stored;
     ms_lens_keys keys;
-    const uint32_t *sample; /* [n_sample] keys of the finite sampled elements, ascending; none unless a lens wants them */
-    size_t n_sample;
-    bool sample_is_all;
-    ms_feed *feed; /* of the calling thread, for begin */
+    ms_lens_pilot pilot;     /* empty unless a lens wants it */
+    const ms_sample *sample; /* NULL unless a lens wants it */
+    ms_feed *feed;           /* of the calling thread, for begin */
 } ms_lens_matrix;
 
 typedef struct ms_lens_column {
@@ -64,7 +77,7 @@ typedef struct ms_lens_column {
 typedef MS_VEC(ms_lens_column) ms_lens_columns;
 
 typedef struct ms_lens_wants {
-    bool facts, f32, sample;
+    bool facts, f32, pilot, sample;
 } ms_lens_wants;
 
 typedef struct ms_lens {
@@ -97,6 +110,12 @@ typedef struct ms_lens {
 
 /* NULL-terminated. */
 extern const ms_lens *const ms_lenses[];
+
+/* Percentiles of |w| by NumPy's linear rule, when matrix->pilot.is_all; left alone when nothing is finite. out: [n] */
+void ms_lens_percentiles_of_all(const ms_lens_matrix *matrix, const double *percents, int n, double *out);
+
+/* A number that looks drawn at random from 0 .. 2^64 - 1: splitmix64's finaliser. */
+uint64_t ms_lens_mix(uint64_t z);
 
 double ms_lens_null(void); /* a NaN with a payload of its own */
 bool ms_lens_is_null(double value);

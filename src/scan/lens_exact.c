@@ -11,41 +11,33 @@ enum { N = sizeof percents / sizeof *percents };
 
 static ms_status begin(void *state, size_t index, const ms_lens_matrix *matrix, ms_err *err) {
     (void)index;
-    if (matrix->sample_is_all) return MS_OK;
+    if (matrix->pilot.is_all) return MS_OK;
     ms_select_options options = {.key_bits = matrix->keys.bits, .limit = matrix->keys.limit, .n = matrix->n, .n_percent = N};
     memcpy(options.percent, percents, sizeof percents);
     MS_TRY(ms_select_begin(state, &options, err));
-    ms_select_aim(state, matrix->sample, matrix->n_sample);
+    ms_select_aim(state, matrix->pilot.keys, matrix->pilot.n, matrix->pilot.spare);
     return MS_OK;
 }
 
 static ms_status add(void *state, void *part, void *feeder, const ms_lens_matrix *matrix, const ms_lens_panel *panel,
                      ms_err *err) {
     (void)part;
-    return matrix->sample_is_all ? MS_OK : ms_select_feed(state, feeder, panel->w, panel->n, err);
+    return matrix->pilot.is_all ? MS_OK : ms_select_feed(state, feeder, panel->w, panel->n, err);
 }
 
 static ms_status leave(void *state, void *feeder, ms_err *err) { return ms_select_flush(state, feeder, err); }
 
-static double between(const ms_lens_matrix *m, uint32_t low, uint32_t high, double fraction) {
-    return ms_select_between(ms_lens_key_value(&m->keys, low), ms_lens_key_value(&m->keys, high), fraction);
-}
-
 static ms_status finish(void *state, const ms_lens_matrix *matrix, double *out, bool *again, ms_err *err) {
     const ms_select *const select = state;
     for (int i = 0; i < N; i++) out[i] = NAN;
-    if (matrix->sample_is_all) {
-        for (int i = 0; i < N && matrix->n_sample > 0; i++) {
-            uint64_t low, high;
-            double fraction;
-            ms_select_place(percents[i], matrix->n_sample, &low, &high, &fraction);
-            out[i] = between(matrix, matrix->sample[low], matrix->sample[high], fraction);
-        }
+    if (matrix->pilot.is_all) {
+        ms_lens_percentiles_of_all(matrix, percents, N, out);
         return MS_OK;
     }
     MS_TRY(ms_select_finish(state, again, err));
-    if (!*again && select->n_numbers > 0)
-        for (int i = 0; i < N; i++) out[i] = between(matrix, select->low[i], select->high[i], select->fraction[i]);
+    for (int i = 0; i < N && !*again && select->n_numbers > 0; i++)
+        out[i] = ms_select_between(ms_lens_key_value(&matrix->keys, select->low[i]),
+                                   ms_lens_key_value(&matrix->keys, select->high[i]), select->fraction[i]);
     return MS_OK;
 }
 
@@ -54,7 +46,7 @@ static void free_feeder(void *feeder) { ms_select_feeder_free(feeder); }
 
 static ms_lens_wants wants(const ms_scan_options *options, size_t index) {
     (void)options, (void)index;
-    return (ms_lens_wants){.sample = true};
+    return (ms_lens_wants){.pilot = true};
 }
 
 static bool columns(const ms_scan_options *options, size_t index, ms_arena *arena, ms_lens_columns *out) {

@@ -64,6 +64,7 @@ static void add_instance(ms_scan *scan, const ms_lens *lens, size_t index) {
     if (lens->wants) i->wants = lens->wants(&scan->options, index);
     scan->wants.facts |= i->wants.facts;
     scan->wants.f32 |= i->wants.f32;
+    scan->wants.pilot |= i->wants.pilot;
     scan->wants.sample |= i->wants.sample;
     i->state_at = place(&scan->state_size, lens->state_size);
     i->part_at = place(&scan->part_size, lens->part_size);

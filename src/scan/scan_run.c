@@ -4,8 +4,8 @@
  * more jobs than threads, plus one.
  */
 #include "guard.h"
+#include "rank.h"
 #include "scan_impl.h"
-#include "select.h"
 
 typedef struct job { /* one matrix under way */
     bool in_use;
@@ -20,19 +20,24 @@ typedef struct job { /* one matrix under way */
     ms_scan_cut cut;
     ms_lens_matrix matrix;
     const ms_sample *sample;
-    uint32_t *keys; /* owned; [keys_room] */
-    size_t keys_room;
     uint8_t *states; /* owned; one block, zeroed at first */
     uint8_t *parts;  /* owned; [n_chunks] blocks */
     size_t parts_room;
 } job;
 
+enum { PILOT_RUN = 16, PILOT_RUNS = 512, PILOT = PILOT_RUN * PILOT_RUNS };
+
+typedef struct pilot { /* of the matrix that this thread began last */
+    uint64_t n;        /* elements of the matrices that the positions are for */
+    int64_t positions[PILOT];
+    uint32_t keys[PILOT], spare[PILOT];
+} pilot;
+
 typedef struct worker {
     ms_feed feed;
     uint8_t *feeders; /* owned */
-    uint32_t *spare;  /* owned; [spare_room], to sort samples */
-    size_t spare_room;
     ms_panel_facts facts;
+    pilot pilot;
 } worker;
 
 typedef struct run {
@@ -76,50 +81,37 @@ static uint64_t items_of(const void *scan, const ms_matrix *m) { return cut_of(s
 
 /* ---- beginning a matrix ---- */
 
-static ms_status need_sample_room(job *j, worker *w, size_t n, ms_err *err) {
-    if (j->keys_room < n || !j->keys) {
-        ms_mem_free(j->keys);
-        j->keys = ms_mem_alloc_array(n, sizeof *j->keys);
-        j->keys_room = j->keys ? n : 0;
+/* A run of each of equal stretches: whole cache lines cost what one element does. Not at even distances: rows have a period. */
+static void place_pilot(pilot *p, uint64_t n) {
+    const uint64_t stretch = n / PILOT_RUNS;
+    if (p->n == n) return;
+    p->n = n;
+    for (uint64_t r = 0; r < PILOT_RUNS; r++) {
+        const uint64_t first = r * stretch + ms_lens_mix(r) % (stretch - PILOT_RUN + 1);
+        for (uint64_t i = 0; i < PILOT_RUN; i++) p->positions[r * PILOT_RUN + i] = (int64_t)(first + i);
     }
-    if (w->spare_room < n || !w->spare) {
-        ms_mem_free(w->spare);
-        w->spare = ms_mem_alloc_array(n, sizeof *w->spare);
-        w->spare_room = w->spare ? n : 0;
-    }
-    return j->keys && w->spare ? MS_OK : ms_err_memory(err, "a sample");
 }
 
-static ms_status read_all(ms_feed *feed, uint32_t *keys, size_t n, ms_err *err) {
+static ms_status read_all(ms_feed *feed, const ms_lens_keys *of, uint32_t *keys, size_t n, ms_err *err) {
     for (size_t at = 0; at < n; at += MS_PANEL_MAX) {
         const size_t n_panel = n - at < MS_PANEL_MAX ? n - at : MS_PANEL_MAX;
         const void *w;
-        const float *f32;
         MS_TRY(ms_feed_panel(feed, at, n_panel, &w, err));
-        MS_TRY(ms_feed_as_f32(feed, w, n_panel, &f32, err));
-        ms_feed_keys(feed, f32, n_panel, keys + at);
+        ms_lens_keys_read(of, w, n_panel, keys + at);
     }
     return MS_OK;
 }
 
-static ms_status take_sample(run *r, job *j, worker *w, ms_err *err) {
-    MS_TRY(ms_samples_get(&r->scan->samples, j->cut.n, &j->sample, err));
-    const size_t n = j->sample->n_positions;
-    j->matrix.sample_is_all = n == j->cut.n;
-    MS_TRY(need_sample_room(j, w, n, err));
-    if (j->sample->positions) MS_TRY(ms_feed_gather_keys(&w->feed, j->sample->positions, n, j->keys, err));
-    else MS_TRY(read_all(&w->feed, j->keys, n, err));
-    uint32_t *const keys = j->keys;
-    const uint32_t limit = j->matrix.keys.limit;
-    size_t n_keys = 0;
-    for (size_t i = 0; i < n; i++) {
-        const uint32_t key = keys[i];
-        keys[n_keys] = key;
-        n_keys += key < limit;
-    }
-    ms_select_sort(j->keys, w->spare, n_keys);
-    j->matrix.sample = j->keys;
-    j->matrix.n_sample = n_keys;
+static ms_status take_pilot(job *j, worker *w, ms_err *err) {
+    pilot *const p = &w->pilot;
+    const size_t n = j->cut.n <= PILOT ? (size_t)j->cut.n : PILOT;
+    const bool is_all = n == j->cut.n;
+    if (is_all) MS_TRY(read_all(&w->feed, &j->matrix.keys, p->keys, n, err));
+    else place_pilot(p, j->cut.n);
+    if (!is_all) MS_TRY(ms_feed_gather_keys(&w->feed, p->positions, n, p->keys, err));
+    const size_t n_keys = ms_lens_keys_finite(&j->matrix.keys, p->keys, n);
+    if (is_all) ms_rank_sort(p->keys, p->spare, n_keys);
+    j->matrix.pilot = (ms_lens_pilot){.keys = p->keys, .spare = p->spare, .n = n_keys, .is_all = is_all};
     return MS_OK;
 }
 
@@ -141,7 +133,9 @@ static ms_status begin_job(run *r, job *j, worker *w, ms_err *err) {
         (ms_lens_matrix){.options = &r->scan->options, .rows = m->rows, .cols = m->cols, .n = j->cut.n, .feed = &w->feed};
     j->matrix.stored = w->feed.stored;
     j->matrix.keys = ms_lens_keys_of(w->feed.dtype);
-    if (r->scan->wants.sample && j->cut.n > 0) MS_TRY(take_sample(r, j, w, err));
+    if (r->scan->wants.sample && j->cut.n > 0) MS_TRY(ms_samples_get(&r->scan->samples, j->cut.n, &j->sample, err));
+    j->matrix.sample = j->sample;
+    if (r->scan->wants.pilot && j->cut.n > 0) MS_TRY(take_pilot(j, w, err));
     for (size_t k = 0; k < r->scan->n_instances; k++) {
         const ms_scan_instance *const i = instance(r, k);
         if (i->lens->begin) MS_TRY(i->lens->begin(j->states + i->state_at, i->index, &j->matrix, err));
@@ -366,7 +360,6 @@ static void close_worker(run *r, worker *w) {
     }
     ms_feed_free(&w->feed);
     ms_mem_free(w->feeders);
-    ms_mem_free(w->spare);
 }
 
 static void close_job(run *r, job *j) {
@@ -375,7 +368,6 @@ static void close_job(run *r, job *j) {
         if (i->lens->free_state) i->lens->free_state(j->states + i->state_at);
     }
     if (j->in_use) ms_samples_release(&r->scan->samples, j->sample); /* interrupted */
-    ms_mem_free(j->keys);
     ms_mem_free(j->states);
     ms_mem_free(j->parts);
     pthread_mutex_destroy(&j->lock);

@@ -169,6 +169,25 @@ static void check_stats(const ms_scan *scan, size_t matrix, const reference *r, 
     CHECK_CLOSE(stat(scan, matrix, name), r->group_max, 3e-7);
 }
 
+/* The sampled percentiles, from the positions that NumPy's generator gives. */
+static void check_sampled(ms_scan *scan, const float *w, size_t n) {
+    const ms_sample *sample;
+    ms_err err;
+    if (n == 0) return;
+    CHECK_OK(ms_samples_get(&scan->samples, n, &sample, &err), &err);
+    double *const a = ms_mem_alloc_array(sample->n_positions, sizeof *a);
+    size_t n_finite = 0;
+    for (size_t i = 0; i < sample->n_positions; i++) {
+        const float x = w[sample->positions ? (size_t)sample->positions[i] : i];
+        if (isfinite(x)) a[n_finite++] = fabs((double)x);
+    }
+    CHECK_NEAR(stat(scan, 0, "p50_abs"), percentile(a, n_finite, 50), 0);
+    CHECK_NEAR(stat(scan, 0, "p99_abs"), percentile(a, n_finite, 99), 0);
+    CHECK_NEAR(stat(scan, 0, "p999_abs"), percentile(a, n_finite, 99.9), 0);
+    ms_mem_free(a);
+    ms_samples_release(&scan->samples, sample);
+}
+
 /* ---- tests ---- */
 
 static const ms_dtype types[] = {MS_DTYPE_BF16, MS_DTYPE_F16, MS_DTYPE_F32, MS_DTYPE_F64, MS_DTYPE_F8_E4M3, MS_DTYPE_I8};
@@ -191,7 +210,8 @@ PROPERTY(scan_agrees_with_a_slow_reference, 120) {
 
     ms_scan_options options = ms_scan_options_default();
     options.n_threads = 1 + (int)gen_below(g, 3);
-    options.sample_per_matrix = gen_below(g, 2) ? 8192 : (int64_t)gen_below(g, 300);
+    const int64_t many[] = {8192, 30000};
+    options.sample_per_matrix = gen_below(g, 2) ? many[gen_below(g, 2)] : (int64_t)gen_below(g, 300);
     options.group_sizes = sizes;
     options.n_group_sizes = 7;
     const ms_matrix matrix = dense(rows, cols, 0);
@@ -200,6 +220,7 @@ PROPERTY(scan_agrees_with_a_slow_reference, 120) {
     CHECK_OK(ms_scan_run(scan, &f.ckpt, &matrix, 1, &err), &err);
     const reference want = reference_of(w, n, cols, (uint64_t)sizes[k]);
     check_stats(scan, 0, &want, sizes[k]);
+    check_sampled(scan, w, n);
     ms_scan_destroy(scan);
     fake_close(&f);
 }
@@ -261,15 +282,21 @@ TEST(scan_of_a_large_matrix_does_not_depend_on_the_number_of_threads) {
     fake f;
     fake_open(&f, MS_DTYPE_BF16, w, N, 0);
     const ms_matrix matrix = dense(ROWS, COLS, 0);
-    const ms_scan_options options = ms_scan_options_default();
+    static const int64_t group_sizes[] = {64, 8}; /* more groups of 8 than are kept */
+    ms_scan_options options = ms_scan_options_default();
+    options.group_sizes = group_sizes;
     CHECK(ms_scan_cut_of(N, 64).n_items == 2);
     CHECK(same_for_all_threads(&f, options, &matrix, 1));
     CHECK(ms_decode_f32(MS_DTYPE_BF16, f.bytes, 0, N, w, &err) == MS_OK);
-    const reference want = reference_of(w, N, COLS, 64);
+    reference want = reference_of(w, N, COLS, 64);
     ms_scan *scan;
     CHECK_OK(ms_scan_create(&scan, &options, &err), &err);
     CHECK_OK(ms_scan_run(scan, &f.ckpt, &matrix, 1, &err), &err);
     check_stats(scan, 0, &want, 64);
+    check_sampled(scan, w, N);
+    group_ratios(&want, w, N, COLS, 8);
+    CHECK_CLOSE(stat(scan, 0, "g8_p95_outlier"), want.group, 3e-7);
+    CHECK_CLOSE(stat(scan, 0, "g8_max_outlier"), want.group_max, 3e-7);
     ms_scan_destroy(scan);
     ms_mem_free(w);
     fake_close(&f);

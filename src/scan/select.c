@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "mem.h"
+#include "rank.h"
 
-enum { DIGIT = 15, BINS = 1 << DIGIT, HIGH_BINS = 1 << 16, FEEDER_ROOM = 1 << 14, SMALL = 1024, PILOT = 512 };
+enum { DIGIT = 15, BINS = 1 << DIGIT, HIGH_BINS = 1 << 16, FEEDER_ROOM = 1 << 14 };
 
 /* ---- small tools ---- */
 
@@ -22,50 +23,6 @@ double ms_select_between(double low, double high, double fraction) {
     return fraction < 0.5 ? low + (high - low) * fraction : high - (high - low) * (1 - fraction);
 }
 
-/* Sorts by counting when the keys lie close together, as 15-bit ones do. False when they do not. */
-static bool sort_by_counting(uint32_t *keys, size_t n) {
-    uint32_t low = UINT32_MAX, high = 0, count[BINS]; /* bounds that cost little: bits that all have, bits that any has */
-    for (size_t i = 0; i < n; i++) {
-        low &= keys[i];
-        high |= keys[i];
-    }
-    if (high - low >= BINS || (high - low) / 8 >= n) return false;
-    memset(count, 0, (high - low + 1) * sizeof *count);
-    for (size_t i = 0; i < n; i++) count[keys[i] - low]++;
-    for (uint32_t key = low, *out = keys; out < keys + n; key++)
-        for (uint32_t left = count[key - low]; left > 0; left--) *out++ = key;
-    return true;
-}
-
-/* Digits of 8 bits for few keys, of 11 bits for many; a digit that is alike in all keys is passed over. */
-static void sort_by_digits(uint32_t *keys, uint32_t *spare, size_t n) {
-    const int bits = n <= 2 * SMALL ? 8 : 11, n_digits = bits == 8 ? 4 : 3;
-    const uint32_t mask = (1u << bits) - 1;
-    uint32_t count[3 * 2048]; /* [n_digits, mask + 1] */
-    uint32_t *from = keys, *to = spare;
-    memset(count, 0, (size_t)n_digits * (mask + 1) * sizeof *count);
-    for (size_t i = 0; i < n; i++)
-        for (int d = 0; d < n_digits; d++) count[(uint32_t)d * (mask + 1) + (keys[i] >> d * bits & mask)]++;
-    for (int d = 0; d < n_digits; d++) {
-        uint32_t *const c = count + (uint32_t)d * (mask + 1);
-        if (c[from[0] >> d * bits & mask] == n) continue;
-        for (uint32_t b = 0, sum = 0; b <= mask; b++) {
-            const uint32_t here = c[b];
-            c[b] = sum;
-            sum += here;
-        }
-        for (size_t i = 0; i < n; i++) to[c[from[i] >> d * bits & mask]++] = from[i];
-        uint32_t *const t = from;
-        from = to;
-        to = t;
-    }
-    if (from != keys) memcpy(keys, from, n * sizeof *keys);
-}
-
-void ms_select_sort(uint32_t *keys, uint32_t *spare, size_t n) {
-    if (n > 1 && !sort_by_counting(keys, n)) sort_by_digits(keys, spare, n);
-}
-
 static uint64_t count_below(const uint32_t *keys, size_t n, uint32_t limit) {
     uint64_t n_below = 0;
     uint32_t none[MS_BRACKET_SLACK + MS_SELECT_RUN];
@@ -73,63 +30,6 @@ static uint64_t count_below(const uint32_t *keys, size_t n, uint32_t limit) {
     for (size_t i = 0; i < n; i += MS_SELECT_RUN)
         ms_bracket_u32(keys + i, n - i < MS_SELECT_RUN ? n - i : MS_SELECT_RUN, &b, &n_below, none);
     return n_below;
-}
-
-/* The key of that rank among keys: [n], digit by digit: for keys that hardly differ. */
-static uint32_t key_by_digits(const uint32_t *keys, size_t n, uint64_t rank) {
-    uint32_t found = 0, mask = 0;
-    for (int shift = 24; shift >= 0; shift -= 8) {
-        uint64_t count[256] = {0};
-        for (size_t i = 0; i < n; i++) count[keys[i] >> shift & 255] += (keys[i] & mask) == found;
-        uint32_t digit = 0;
-        for (; rank >= count[digit]; digit++) rank -= count[digit];
-        found |= digit << shift;
-        mask |= 255u << shift;
-    }
-    return found;
-}
-
-/* A sorted sample of keys: [n], one from each of equal stretches, not at even distances: rows have a period. */
-static void take_pilot(uint32_t pilot[static PILOT], const uint32_t *keys, size_t n) {
-    uint32_t spare[PILOT];
-    const uint64_t stretch = n / PILOT;
-    for (uint64_t i = 0; i < PILOT; i++) pilot[i] = keys[i * stretch + ((i + 1) * 0x9E3779B9u % 0x100000000u * stretch >> 32)];
-    ms_select_sort(pilot, spare, PILOT);
-}
-
-/* The keys of ranks low and high (low or low + 1) among keys: [n], unsorted. Narrows by pilot samples into spare: [n +
- * MS_BRACKET_SLACK]. UINT32_MAX: that led nowhere. */
-static void keys_of_ranks(const uint32_t *keys, size_t n, uint64_t low, uint64_t high, uint32_t *spare, uint32_t out[2]) {
-    uint32_t pilot[PILOT], scratch[SMALL];
-    while (n > SMALL) {
-        take_pilot(pilot, keys, n);
-        const double size = (double)PILOT, p = (double)low / (double)n, margin = 4 * sqrt(size * p * (1 - p)) + 2;
-        const int64_t from = (int64_t)(p * size - margin), to = (int64_t)(p * size + margin) + 1;
-        const ms_bracket inside = {from > 0 ? pilot[from] : 0, to < PILOT ? pilot[to] + 1 : 0x80000000u, UINT32_MAX};
-        uint64_t n_low = 0;
-        /* into spare also from spare: what is kept never overtakes what is read */
-        const size_t n_inside = ms_bracket_u32(keys, n, &inside, &n_low, spare);
-        if (low < n_low || high >= n_low + n_inside || n_inside > n / 2) {
-            out[0] = out[1] = UINT32_MAX;
-            return;
-        }
-        n = n_inside;
-        keys = spare;
-        low -= n_low;
-        high -= n_low;
-    }
-    if (keys != spare) memcpy(spare, keys, n * sizeof *keys);
-    ms_select_sort(spare, scratch, n);
-    out[0] = spare[low];
-    out[1] = spare[high];
-}
-
-/* The same, with a slow way for keys that hardly differ. */
-static void keys_of_kept(const ms_select *select, uint64_t low, uint64_t high, uint32_t out[2]) {
-    keys_of_ranks(select->kept, select->n_kept, low, high, select->spare, out);
-    if (out[0] != UINT32_MAX) return;
-    out[0] = key_by_digits(select->kept, select->n_kept, low);
-    out[1] = high == low ? out[0] : key_by_digits(select->kept, select->n_kept, high);
 }
 
 /* ---- one stream ---- */
@@ -168,33 +68,33 @@ ms_status ms_select_begin(ms_select *select, const ms_select_options *options, m
     select->pass = select->n_prefix = 0;
     select->n_below = select->n_kept = select->n_fed = select->n_numbers = 0;
     select->overflow = false;
-    select->keeps_all = options->unsigned_keys;
     memset(select->low, 0, sizeof select->low);
     memset(select->high, 0, sizeof select->high);
     memset(select->fraction, 0, sizeof select->fraction);
     return is_narrow(select) ? need_bins(select, BINS, err) : need_room(select, err);
 }
 
-/* The sample's place of a percent, moved by four standard deviations of its rank and two places; -1 or n when outside. */
-static int64_t place_in_sample(double percent, size_t n, int direction) {
+/* The sample's rank of a percent, moved by four standard deviations and two places; -1 or n when outside. */
+static int64_t rank_in_sample(double percent, size_t n, int direction) {
     const double p = percent / 100, margin = 4 * sqrt((double)n * p * (1 - p)) + 2;
     const double at = p * (double)(n - 1) + direction * margin;
     return at < 0 ? -1 : at >= (double)n ? (int64_t)n : (int64_t)at;
 }
 
-void ms_select_aim(ms_select *select, const uint32_t *sample, size_t n_sample) {
+void ms_select_aim(ms_select *select, uint32_t *sample, size_t n_sample, uint32_t *spare) {
     ms_bracket *const b = &select->bracket;
-    select->keeps_all = false;
     if (n_sample == 0 || select->options.n_percent == 0) return;
     const double *const percent = select->options.percent;
-    const int64_t lo = place_in_sample(percent[0], n_sample, -1), hi = place_in_sample(percent[0], n_sample, 1);
-    if (lo >= 0) b->lo = sample[lo];
-    if (hi < (int64_t)n_sample) b->hi = sample[hi] + 1;
-    if (select->options.n_percent > 1) {
-        const int64_t tail = place_in_sample(percent[1], n_sample, -1);
-        b->tail = tail >= 0 ? sample[tail] : b->lo;
-        if (b->tail < b->lo) b->tail = b->lo;
-    }
+    const int64_t n = (int64_t)n_sample, lo = rank_in_sample(percent[0], n_sample, -1),
+                  hi = rank_in_sample(percent[0], n_sample, 1);
+    const int64_t tail = select->options.n_percent > 1 ? rank_in_sample(percent[1], n_sample, -1) : n;
+    uint64_t ranks[3] = {lo < 0 ? 0 : (uint64_t)lo, hi < n ? (uint64_t)hi : (uint64_t)n - 1, 0};
+    ranks[2] = tail < 0 || (uint64_t)tail < ranks[1] ? ranks[1] : tail < n ? (uint64_t)tail : (uint64_t)n - 1;
+    uint32_t keys[3];
+    ms_rank_keys(sample, n_sample, ranks, 3, spare, keys);
+    if (lo >= 0) b->lo = keys[0];
+    if (hi < n) b->hi = keys[1] + 1;
+    if (select->options.n_percent > 1) b->tail = keys[2];
     if (b->hi > b->tail) b->hi = b->tail;
 }
 
@@ -237,8 +137,7 @@ ms_status ms_select_feed(ms_select *select, ms_select_feeder *feeder, const void
         return MS_OK;
     }
     uint32_t *const kept = (uint32_t *)feeder->kept + feeder->n_kept;
-    if (select->keeps_all) memcpy(kept, patterns, n * sizeof *kept);
-    feeder->n_kept += select->keeps_all ? n : ms_bracket_u32(patterns, n, &select->bracket, &feeder->n_below, kept);
+    feeder->n_kept += ms_bracket_u32(patterns, n, &select->bracket, &feeder->n_below, kept);
     return feeder->n_kept > FEEDER_ROOM ? ms_select_flush(select, feeder, err) : MS_OK;
 }
 
@@ -348,7 +247,7 @@ static bool finish_from_kept(ms_select *select) {
             keys[0] = key_in_bins(select->bins, select->bracket.lo, low);
             keys[1] = key_in_bins(select->bins, select->bracket.lo, high);
         } else {
-            keys_of_kept(select, low, high, keys);
+            ms_rank_pair(select->kept, select->n_kept, low, high, select->spare, keys);
         }
         select->low[i] = keys[0];
         select->high[i] = keys[1];

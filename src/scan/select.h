@@ -4,7 +4,7 @@
  *     ms_select select = {0};                                               // once; reused from stream to stream
  *     MS_TRY(ms_select_begin(&select, &(ms_select_options){.key_bits = 15, .limit = 0x7F80, .n = n, .percent = {50, 99},
  *                                                          .n_percent = 2}, err));
- *     ms_select_aim(&select, sample, n_sample);                             // sorted keys of a sample: where to look
+ *     ms_select_aim(&select, sample, n_sample, spare);                      // keys of a sample: where to look
  *     ... any thread, each with its feeder:  MS_TRY(ms_select_feed(&select, &feeder, keys, n, err));
  *     ... each feeder, when it leaves:       MS_TRY(ms_select_flush(&select, &feeder, err));
  *     bool again;
@@ -37,7 +37,6 @@ enum {
 typedef struct ms_select_options {
     int key_bits;                  /* 15: uint16_t patterns, 31: uint32_t patterns; the sign bit above is ignored */
     uint32_t limit;                /* the first key that is no number */
-    bool unsigned_keys;            /* the sign bit is clear in all of them */
     uint64_t n;                    /* keys that will be fed at most */
     double percent[MS_SELECT_MAX]; /* 0 .. 100, ascending */
     int n_percent;
@@ -53,7 +52,6 @@ typedef struct ms_select_feeder { /* one thread's; zeroed before first use; betw
 typedef struct ms_select {
     ms_select_options options;
     ms_bracket bracket;
-    bool keeps_all;
     int pass; /* 0: bracket and tail are kept; 1: counts by high digit; 2: counts by low digit */
     bool has_lock;
     pthread_mutex_t lock; /* guards what follows, up to the results */
@@ -76,8 +74,8 @@ typedef struct ms_select {
 
 ms_status ms_select_begin(ms_select *select, const ms_select_options *options, ms_err *err);
 
-/* sample: [n_sample] keys below the limit, ascending, drawn from the stream without preference. */
-void ms_select_aim(ms_select *select, const uint32_t *sample, size_t n_sample);
+/* sample: [n_sample] keys below the limit, drawn from the stream without preference; put in another order. spare: as many. */
+void ms_select_aim(ms_select *select, uint32_t *sample, size_t n_sample, uint32_t *spare);
 
 /* patterns: [n <= MS_SELECT_RUN] of uint16_t or uint32_t. */
 ms_status ms_select_feed(ms_select *select, ms_select_feeder *feeder, const void *patterns, size_t n, ms_err *err);
@@ -90,8 +88,5 @@ void ms_select_feeder_free(ms_select_feeder *feeder);
 void ms_select_place(double percent, uint64_t n, uint64_t *low, uint64_t *high, double *fraction);
 /* low + (high - low) * fraction, computed from the nearer end as NumPy does. */
 double ms_select_between(double low, double high, double fraction);
-
-/* Sorts keys: [n] < 2^31; spare: [n]. */
-void ms_select_sort(uint32_t *keys, uint32_t *spare, size_t n);
 
 #endif

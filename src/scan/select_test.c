@@ -10,15 +10,6 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-PROPERTY(radix_sort_sorts, 50) {
-    static uint32_t a[3000], b[3000], spare[3000];
-    const size_t n = gen_below(g, 3000);
-    for (size_t i = 0; i < n; i++) a[i] = b[i] = (uint32_t)(gen_u64(g) & 0x7FFFFFFF) >> gen_below(g, 31);
-    qsort(a, n, sizeof *a, by_value);
-    ms_select_sort(b, spare, n);
-    CHECK(memcmp(a, b, n * sizeof *a) == 0);
-}
-
 typedef struct trial {
     int bits;
     uint32_t limit;
@@ -28,7 +19,7 @@ typedef struct trial {
 } trial;
 
 /* Runs a select over the keys, dealt to two feeders; returns how many extra passes it took, -1 on failure. */
-static int run(ms_select *select, const trial *t, const uint32_t *sample, size_t n_sample) {
+static int run(ms_select *select, const trial *t, uint32_t *sample, size_t n_sample) {
     ms_err err;
     ms_select_feeder feeders[2] = {0};
     uint16_t narrow[MS_SELECT_RUN];
@@ -40,7 +31,8 @@ static int run(ms_select *select, const trial *t, const uint32_t *sample, size_t
     bool again = true;
     int passes = -1;
     if (ms_select_begin(select, &options, &err) != MS_OK) return -1;
-    if (n_sample) ms_select_aim(select, sample, n_sample);
+    static uint32_t spare[8192];
+    if (n_sample) ms_select_aim(select, sample, n_sample, spare);
     for (; again; passes++) {
         for (size_t at = 0, k = 0; at < t->n; at += MS_SELECT_RUN, k++) {
             const size_t n = t->n - at < MS_SELECT_RUN ? t->n - at : MS_SELECT_RUN;
@@ -75,7 +67,7 @@ static bool is_right(const ms_select *select, const trial *t) {
 
 /* Keys of many kinds; a sample that is fair, foul, or absent: the answer is always exact. */
 PROPERTY(select_is_exact_whatever_the_sample_says, 150) {
-    static uint32_t keys[40000], sample[2000], spare[2000];
+    static uint32_t keys[40000], sample[2000];
     static ms_select select; /* reused from seed to seed, as the engine does */
     trial t = {.bits = gen_below(g, 2) ? 15 : 31, .keys = keys, .n = 1 + gen_below(g, 40000), .percent = {50, 99, 99.9}};
     t.limit = t.bits == 15 ? 0x7F80 : 0x7F800000;
@@ -96,20 +88,18 @@ PROPERTY(select_is_exact_whatever_the_sample_says, 150) {
         sample[m] = keys[gen_below(g, reach)];
         m += sample[m] < t.limit;
     }
-    ms_select_sort(sample, spare, m);
     const int passes = run(&select, &t, sample, m);
     CHECK(passes >= 0 && passes <= (t.bits == 15 ? 1 : 2));
     CHECK(is_right(&select, &t));
 }
 
 TEST(a_fair_sample_saves_the_second_pass) {
-    static uint32_t keys[200000], sample[8192], spare[8192];
+    static uint32_t keys[200000], sample[8192];
     for (size_t i = 0; i < 200000; i++) {
         const float f = (float)fabs(gen_normal(g));
         memcpy(&keys[i], &f, 4);
     }
     for (size_t i = 0; i < 8192; i++) sample[i] = keys[gen_below(g, 200000)];
-    ms_select_sort(sample, spare, 8192);
     ms_select select = {0};
     trial t = {.bits = 31, .limit = 0x7F800000, .keys = keys, .n = 200000, .percent = {50, 99, 99.9}};
     CHECK_EQ_I64(run(&select, &t, sample, 8192), 0);

@@ -13,10 +13,9 @@ typedef struct sums {
     __m512d s, q0, q1, p0, p1, a; /* as in panel_scalar.c */
 } sums;
 
-/* rows of a block as f32: even elements, odd elements */
-typedef struct pair {
-    __m512 even, odd;
-} pair;
+typedef struct rows { /* of a block, in f64 */
+    __m512d r0, r1, r2, r3;
+} rows;
 
 static inline double tree(__m512d x) {
     double lanes[8];
@@ -24,12 +23,9 @@ static inline double tree(__m512d x) {
     return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
 }
 
-static inline __m512d low_half(__m512 x) { return _mm512_cvtps_pd(_mm512_castps512_ps256(x)); }
-static inline __m512d high_half(__m512 x) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1)); }
-
 /* Adds a block to the sums; returns what its block_sum is the tree of. exact: w^4 is exact in f64 too (16-bit types). */
-static inline __m512d add_block(sums *t, pair w, bool exact) {
-    const __m512d r0 = low_half(w.even), r1 = high_half(w.even), r2 = low_half(w.odd), r3 = high_half(w.odd);
+static inline __m512d add_block(sums *t, rows w, bool exact) {
+    const __m512d r0 = w.r0, r1 = w.r1, r2 = w.r2, r3 = w.r3;
     t->s = _mm512_add_pd(t->s, _mm512_add_pd(_mm512_add_pd(r0, r1), _mm512_add_pd(r2, r3)));
     const __m512d s0 = _mm512_mul_pd(r0, r0), s1 = _mm512_mul_pd(r1, r1), s2 = _mm512_mul_pd(r2, r2),
                   s3 = _mm512_mul_pd(r3, r3);
@@ -77,20 +73,25 @@ static sums no_sums(void) {
 
 /* ---- 16-bit elements ---- */
 
-static inline pair pair_bf16(__m512i codes) {
-    const __m512i high = _mm512_set1_epi32((int)0xFFFF0000);
-    return (pair){_mm512_castsi512_ps(_mm512_slli_epi32(codes, 16)), _mm512_castsi512_ps(_mm512_and_si512(codes, high))};
+static inline __m512d even_bf16(__m256i c) { return _mm512_cvtps_pd(_mm256_castsi256_ps(_mm256_slli_epi32(c, 16))); }
+static inline __m512d odd_bf16(__m256i c) {
+    return _mm512_cvtps_pd(_mm256_castsi256_ps(_mm256_and_si256(c, _mm256_set1_epi32((int)0xFFFF0000))));
+}
+static inline __m512d even_f16(__m256i c) { return _mm512_cvtps_pd(_mm256_cvtph_ps(_mm256_cvtepi32_epi16(c))); }
+static inline __m512d odd_f16(__m256i c) {
+    return _mm512_cvtps_pd(_mm256_cvtph_ps(_mm256_cvtepi32_epi16(_mm256_srli_epi32(c, 16))));
 }
 
-static inline pair pair_f16(__m512i codes) {
-    const __m256i even = _mm512_cvtepi32_epi16(codes), odd = _mm512_cvtepi32_epi16(_mm512_srli_epi32(codes, 16));
-    return (pair){_mm512_cvtph_ps(even), _mm512_cvtph_ps(odd)};
+/* From two halves: nothing has to cross the middle of a register. */
+static inline rows rows_16(const __m256i *codes, bool is_f16) {
+    const __m256i a = _mm256_loadu_si256(codes), b = _mm256_loadu_si256(codes + 1);
+    if (is_f16) return (rows){even_f16(a), even_f16(b), odd_f16(a), odd_f16(b)};
+    return (rows){even_bf16(a), even_bf16(b), odd_bf16(a), odd_bf16(b)};
 }
 
-/* Eight maxima at once in the same manner, of 32 keys each: first even lanes for a and odd ones for b. */
+/* Eight maxima at once in the same manner, of 32 keys each. */
 static inline __m512i max_round_1(__m512i a, __m512i b) {
-    const __m512i of_a = _mm512_max_epu16(a, _mm512_srli_epi32(a, 16)), of_b = _mm512_max_epu16(b, _mm512_slli_epi32(b, 16));
-    return _mm512_mask_blend_epi16(0xAAAAAAAAu, of_a, of_b);
+    return _mm512_max_epu16(_mm512_unpacklo_epi16(a, b), _mm512_unpackhi_epi16(a, b));
 }
 static inline __m512i max_round_2(__m512i ab, __m512i cd) {
     return _mm512_max_epu16(_mm512_unpacklo_epi32(ab, cd), _mm512_unpackhi_epi32(ab, cd));
@@ -117,7 +118,7 @@ INLINE blocks one_block(scan_16 *k, const __m512i *codes, bool is_f16) {
     const __m512i c = _mm512_loadu_si512(codes), key = _mm512_and_si512(c, _mm512_set1_epi16(0x7FFF));
     _mm_prefetch((const char *)codes + AHEAD, _MM_HINT_T0);
     k->least = _mm512_min_epu16(k->least, key);
-    return (blocks){add_block(&k->t, is_f16 ? pair_f16(c) : pair_bf16(c), true), key};
+    return (blocks){add_block(&k->t, rows_16((const __m256i *)codes, is_f16), true), key};
 }
 
 /* Merged as soon as there are two, so that all of it stays in registers. */
@@ -154,6 +155,9 @@ static uint32_t measure_f16(ms_panel_facts *out, const void *w, size_t n_steps) 
 
 /* ---- f32 ---- */
 
+static inline __m512d low_half(__m512 x) { return _mm512_cvtps_pd(_mm512_castps512_ps256(x)); }
+static inline __m512d high_half(__m512 x) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1)); }
+
 static uint32_t measure_f32(ms_panel_facts *out, const void *w, size_t n_steps) {
     const __m512i evens = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     const __m512i odds = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
@@ -169,9 +173,9 @@ static uint32_t measure_f32(ms_panel_facts *out, const void *w, size_t n_steps) 
             least = _mm512_min_epu32(least, _mm512_min_epu32(k0, k1));
             const uint32_t key = _mm512_reduce_max_epu32(_mm512_max_epu32(k0, k1));
             memcpy(&out->block_max[8 * s + (size_t)b], &key, sizeof key);
-            const pair p = {_mm512_permutex2var_ps(_mm512_castsi512_ps(c0), evens, _mm512_castsi512_ps(c1)),
-                            _mm512_permutex2var_ps(_mm512_castsi512_ps(c0), odds, _mm512_castsi512_ps(c1))};
-            of_abs[b] = add_block(&t, p, false);
+            const __m512 even = _mm512_permutex2var_ps(_mm512_castsi512_ps(c0), evens, _mm512_castsi512_ps(c1));
+            const __m512 odd = _mm512_permutex2var_ps(_mm512_castsi512_ps(c0), odds, _mm512_castsi512_ps(c1));
+            of_abs[b] = add_block(&t, (rows){low_half(even), high_half(even), low_half(odd), high_half(odd)}, false);
         }
         const __m512d *const x = of_abs;
         const __m512d abcd = sum_round_2(sum_round_1(x[0], x[1]), sum_round_1(x[2], x[3]));
