@@ -1,6 +1,7 @@
 #include "gguf.h"
 
 #include "decode.h"
+#include "ggml_block.h"
 #include "mem.h"
 #include "test.h"
 
@@ -118,6 +119,7 @@ TEST(gguf_tensor_rules_are_enforced) {
         {"a", 2, {1LL << 40, 1LL << 18}, 0, 0, MS_ERR_DAMAGED, "beyond the end"},
         {"a", 1, {33}, 8, 0, MS_ERR_DAMAGED, "blocks of 32"},
         {"a", 1, {4}, 43, 0, MS_ERR_DAMAGED, "type 43"},
+        {"a", 2, {16, 2}, 8, 0, MS_ERR_DAMAGED, "blocks of 32"},
         {"a", 1, {4}, 0xFFFFFFFF, 0, MS_ERR_DAMAGED, "none of ggml's"},
         {"a", 1, {4}, 0, 32, MS_ERR_DAMAGED, "should begin at 0"},
         {"a", 1, {4}, 0, 1, MS_ERR_DAMAGED, "should begin at 0"},
@@ -201,6 +203,56 @@ TEST(a_truncated_gguf_says_by_how_much_and_lenient_keeps_the_rest) {
     ms_reader_close(r);
     ms_notes_free(&notes);
     ms_buf_free(&w.b);
+}
+
+TEST(lenient_keeps_gguf_tensors_with_long_names_and_many_axes) {
+    static char name[5000];
+    memset(name, 'n', sizeof name - 1);
+    writer w = {0};
+    put_head(&w, 3, 2, 0);
+    put_tensor(&w, name, 1, (int64_t[]){8}, 0, 0);
+    put_tensor(&w, "axes", 6, (int64_t[]){4, 1, 1, 1, 1, 2}, 0, 32);
+    pad(&w, 32);
+    for (int i = 0; i < 16; i++) put_u32(&w, 0);
+    check_refused(&w, MS_ERR_DAMAGED, "at most 63");
+    ms_reader *r;
+    ms_err err = {0};
+    ms_notes notes = {0};
+    CHECK_OK(open_bytes(&r, &w, true, &notes, &err), &err);
+    CHECK_EQ_I64(r->n_tensors, 2);
+    CHECK_EQ_I64(r->tensors[0].name.size, sizeof name - 1);
+    CHECK(r->tensors[1].rank == 6 && r->tensors[1].shape[0] == 2 && r->tensors[1].shape[5] == 4);
+    CHECK_EQ_I64(notes.n, 2);
+    CHECK_EQ_TEXT(notes.items[0].code, "gguf.long_name");
+    CHECK_EQ_TEXT(notes.items[1].code, "gguf.rank");
+    ms_reader_close(r);
+    ms_notes_free(&notes);
+    ms_buf_free(&w.b);
+}
+
+/* Their bytes end where the next tensor begins. */
+TEST(removed_gguf_types_and_those_of_forks_are_listed_with_their_bytes) {
+    static const uint32_t types[] = {4, 31, 36, 139};
+    for (size_t k = 0; k < sizeof types / sizeof types[0]; k++) {
+        writer w = {0};
+        put_head(&w, 3, 2, 0);
+        put_tensor(&w, "odd", 1, (int64_t[]){256}, types[k], 0);
+        put_tensor(&w, "b", 1, (int64_t[]){8}, 0, 160);
+        pad(&w, 32);
+        for (int i = 0; i < 48; i++) put_u32(&w, 0);
+        ms_reader *r;
+        ms_err err = {0};
+        ms_notes notes = {0};
+        CHECK_OK(open_bytes(&r, &w, false, &notes, &err), &err);
+        CHECK_EQ_I64(r->n_tensors, 2);
+        CHECK(r->tensors[0].dtype == MS_DTYPE_UNKNOWN && r->tensors[1].dtype == MS_DTYPE_F32);
+        CHECK_EQ_STR(r->tensors[0].dtype_name, ms_ggml_type_by_id(types[k])->name);
+        CHECK_EQ_I64(r->tensors[0].n_bytes, 160);
+        CHECK(notes.n == 1 && strcmp(notes.items[0].code, "gguf.undecodable_type") == 0);
+        ms_reader_close(r);
+        ms_notes_free(&notes);
+        ms_buf_free(&w.b);
+    }
 }
 
 /* Every prefix is refused or read, never crashes; under ASan this is the bounds test. */

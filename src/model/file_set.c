@@ -139,8 +139,8 @@ static bool mentions(const char *path, ms_str name) {
 /* Files beside a model that are none of its parts, unless they are alone: twins in another naming, adapters, what training and
  * other tools leave. */
 static bool is_aside(ms_str name) {
-    static const char *const heads[] = {"consolidated", "adapter_model", "training_args", "optim",        "scheduler",
-                                        "rng_state",    "scaler",        "random_states", "trainer_state"};
+    static const char *const heads[] = {"consolidated", "adapter_model", "training_args", "optim",         "scheduler",
+                                        "rng_state",    "scaler",        "random_states", "trainer_state", "mtp-"};
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
         if (ms_str_starts_with(name, ms_str_of(heads[i]))) return true;
     return ms_str_contains_nocase(name, MS_STR("mmproj")) || ms_str_contains_nocase(name, MS_STR("imatrix"));

@@ -196,7 +196,7 @@ def check_metadata(checks, folder):
 
 
 def check_experts(checks, folder):
-    """E experts stacked, and each in a tensor of its own: dump by layer, projection and expert finds the matrices."""
+    """E experts stacked, each in a tensor of its own, and gate above up: dump by layer, projection and expert finds the matrices."""
     n, hidden, width = 4, 64, 32
     shapes = {"gate": (width, hidden), "up": (width, hidden), "down": (hidden, width)}
     values = {p: rng.normal(0, 1, (n, *s)).astype(np.float32) for p, s in shapes.items()}
@@ -204,7 +204,8 @@ def check_experts(checks, folder):
     router = [("blk.0.ffn_gate_inp.weight", rng.normal(0, 1, (n, hidden)).astype(np.float32), None)]
     stacked = [(f"blk.0.ffn_{p}_exps.weight", values[p], None) for p in shapes]
     single = [(f"blk.0.ffn_{p}.{e}.weight", values[p][e], None) for p in shapes for e in range(n)]
-    for name, tensors in (("stacked", stacked), ("one by one", single)):
+    fused = [("blk.0.ffn_gate_up_exps.weight", np.concatenate([values["gate"], values["up"]], axis=1), None), stacked[2]]
+    for name, tensors in (("stacked", stacked), ("one by one", single), ("gate and up in one", fused)):
         path = folder / f"experts-{name.replace(' ', '-')}.gguf"
         write(path, router + tensors, keys, arch="llama")
         faults = []
