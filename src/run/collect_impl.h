@@ -1,5 +1,5 @@
 /* collect_impl: what the parts of collect share: collect.c (stages), collect_tensors.c (which matrices), collect_tables.c
- * (rows), collect_logs.c (JSON). */
+ * and collect_matrices.c (rows), collect_logs.c (JSON). */
 #ifndef MS_COLLECT_IMPL_H
 #define MS_COLLECT_IMPL_H
 
@@ -87,6 +87,12 @@ ms_status ms_collect_tensors(ms_collect_state *c, ms_err *err);
 
 /* collect_tables.c */
 ms_status ms_collect_write_tables(ms_collect_state *c, ms_err *err);
+/* Writes one table as the configuration wants it; consumes it. */
+ms_status ms_collect_write_table(ms_collect_state *c, ms_artifact artifact, ms_table *table, ms_err *err);
+ms_str ms_collect_dtype_name(const ms_stored *stored); /* NumPy's, or the file's own for a type we do not know */
+
+/* collect_matrices.c: matrix_stats and quant_sim */
+ms_status ms_collect_write_matrices(ms_collect_state *c, ms_err *err);
 
 /* collect_logs.c */
 ms_status ms_collect_write_running(ms_collect_state *c, ms_err *err);

@@ -14,8 +14,7 @@ const char *ms_artifact_name(ms_artifact artifact) {
 
 static const char *folder_of(ms_artifact artifact) { return artifact >= MS_ARTIFACT_PROJ_REPORT ? "logs" : "data"; }
 
-/* Writes the table as the configuration wants it; consumes it. */
-static ms_status write_table(ms_collect_state *c, ms_artifact artifact, ms_table *table, ms_err *err) {
+ms_status ms_collect_write_table(ms_collect_state *c, ms_artifact artifact, ms_table *table, ms_err *err) {
     ms_collect_artifact *const a = &c->artifacts[artifact];
     const ms_status status = ms_run_log_write_table(table, c->run_dir, folder_of(artifact), ms_artifact_name(artifact),
                                                     &c->config, &a->written, err);
@@ -42,7 +41,7 @@ static void put_shape(ms_table *table, size_t column, const ms_stored *stored) {
     if (items != few) ms_mem_free(items);
 }
 
-static ms_str dtype_of(const ms_stored *stored) {
+ms_str ms_collect_dtype_name(const ms_stored *stored) {
     return stored->dtype == MS_DTYPE_UNKNOWN ? stored->dtype_name : ms_str_of(ms_dtype_info_of(stored->dtype)->numpy_name);
 }
 
@@ -72,7 +71,7 @@ static ms_status inventory_row(ms_collect_state *c, ms_table *table, uint32_t in
     size_t column = INV_MORE;
     ms_table_str(table, INV_FILE, c->ckpt->files[t->file].path);
     ms_table_str(table, INV_NAME, t->stored->name);
-    ms_table_str(table, INV_DTYPE, dtype_of(t->stored));
+    ms_table_str(table, INV_DTYPE, ms_collect_dtype_name(t->stored));
     put_shape(table, INV_SHAPE, t->stored);
     ms_table_i64(table, INV_NDIM, t->stored->rank);
     ms_table_i64(table, INV_NBYTES, (int64_t)t->stored->n_bytes);
@@ -104,217 +103,10 @@ static ms_status write_inventory(ms_collect_state *c, ms_err *err) {
     }
     if (status == MS_OK) {
         c->summary->tensor_inventory_rows = ms_table_n_rows(table);
-        return write_table(c, MS_ARTIFACT_INVENTORY, table, err);
+        return ms_collect_write_table(c, MS_ARTIFACT_INVENTORY, table, err);
     }
     ms_table_destroy(table);
     return status;
-}
-
-/* ---- matrix_stats and quant_sim ---- */
-
-static const ms_column_spec stats_identity[] = {
-    {"file", MS_COLUMN_STR, "", "full path of the weight file"},
-    {"source_tensor", MS_COLUMN_STR, "", "the tensor that holds the matrix"},
-    {"derived_tensor", MS_COLUMN_STR, "", "the tensor, how it was cut, the projection"},
-    {"layer", MS_COLUMN_I64, "", "-1: unknown"},
-    {"block4", MS_COLUMN_I64, "", "layer / 4, rounded down; null when the layer is unknown"},
-    {"proj", MS_COLUMN_STR, "", "projection"},
-    {"expert_id", MS_COLUMN_I64, "", "-1: shared expert"},
-    {"is_routed_expert", MS_COLUMN_BOOL, "", ""},
-    {"is_shared_expert", MS_COLUMN_BOOL, "", ""},
-    {"rows", MS_COLUMN_I64, "", "R, out features"},
-    {"cols", MS_COLUMN_I64, "", "C, in features: what groups run along"},
-    {"dtype", MS_COLUMN_STR, "", "NumPy's name of the stored type"},
-};
-static const ms_column_spec stats_provenance[] = {
-    {"section", MS_COLUMN_STR, "", "part of the model: empty for the main one, mtp, vision, ..."},
-    {"storage", MS_COLUMN_STR, "", "how the values are stored; empty: plainly"},
-    {"extracted_by", MS_COLUMN_STR, "", "rule, family or fallback"},
-    {"rule", MS_COLUMN_STR, "", "name of the rule; empty when it was none"},
-};
-static const ms_column_spec quant_identity[] = {
-    {"file", MS_COLUMN_STR, "", "full path of the weight file"},
-    {"source_tensor", MS_COLUMN_STR, "", "the tensor that holds the matrix"},
-    {"derived_tensor", MS_COLUMN_STR, "", "the tensor, how it was cut, the projection"},
-    {"layer", MS_COLUMN_I64, "", "-1: unknown"},
-    {"block4", MS_COLUMN_I64, "", "layer / 4, rounded down; null when the layer is unknown"},
-    {"proj", MS_COLUMN_STR, "", "projection"},
-    {"expert_id", MS_COLUMN_I64, "", "-1: shared expert"},
-    {"is_shared_expert", MS_COLUMN_BOOL, "", ""},
-    {"rows", MS_COLUMN_I64, "", "R, out features"},
-    {"cols", MS_COLUMN_I64, "", "C, in features"},
-    {"scheme", MS_COLUMN_STR, "", "name of the quantisation scheme"},
-    {"mode", MS_COLUMN_STR, "", "affine, mxfp4, mxfp8, nvfp4"},
-    {"bits", MS_COLUMN_I64, "bits", "as the configuration has it"},
-    {"group_size", MS_COLUMN_I64, "weights", "as the configuration has it"},
-};
-static const ms_column_spec quant_provenance[] = {
-    {"profile", MS_COLUMN_STR, "", "whose arithmetic was simulated"},
-    {"compute_dtype", MS_COLUMN_STR, "", "type that the weights were rounded to first"},
-};
-
-enum { N_STATS_IDENTITY = 12, N_STATS_PROVENANCE = 4, N_QUANT_IDENTITY = 14, N_QUANT_PROVENANCE = 2 };
-
-/* identity + measured + provenance */
-static ms_status create_wide(ms_table **out, const ms_column_spec *identity, size_t n_identity, const ms_column_spec *measured,
-                             size_t n_measured, const ms_column_spec *provenance, size_t n_provenance, ms_err *err) {
-    ms_column_spec *const all = ms_mem_alloc_array(n_identity + n_measured + n_provenance, sizeof *all);
-    if (!all) return ms_err_memory(err, "a table");
-    memcpy(all, identity, n_identity * sizeof *all);
-    memcpy(all + n_identity, measured, n_measured * sizeof *all);
-    memcpy(all + n_identity + n_measured, provenance, n_provenance * sizeof *all);
-    const ms_status status = ms_table_create(out, all, n_identity + n_measured + n_provenance, err);
-    ms_mem_free(all);
-    return status;
-}
-
-typedef struct wide { /* one of the two, while its rows are made */
-    ms_collect_state *c;
-    ms_table *table;
-    size_t n_measured; /* columns */
-    ms_buf derived;
-} wide;
-
-/* Columns file ... expert_id, the same in both tables. */
-static void put_identity(const wide *w, const ms_collect_tensor *from, const ms_bank *bank, const ms_matrix *m) {
-    ms_table *const table = w->table;
-    const ms_tensor *const t = &w->c->ckpt->tensors[from->tensor];
-    ms_table_str(table, 0, w->c->ckpt->files[t->file].path);
-    ms_table_str(table, 1, t->stored->name);
-    ms_table_str(table, 2, ms_buf_str(&w->derived));
-    ms_table_i64(table, 3, bank->layer);
-    if (bank->layer >= 0) ms_table_i64(table, 4, bank->layer / 4);
-    ms_table_str(table, 5, bank->proj);
-    ms_table_i64(table, 6, bank->role == MS_ROLE_SHARED_EXPERT ? -1 : m->expert);
-}
-
-static ms_status stats_row(wide *w, const ms_collect_tensor *from, const ms_bank *bank, size_t matrix, ms_err *err) {
-    const ms_matrix *const m = &w->c->extractor->banks.matrices.items[matrix];
-    const ms_tensor *const t = &w->c->ckpt->tensors[from->tensor];
-    const bool shared = bank->role == MS_ROLE_SHARED_EXPERT;
-    put_identity(w, from, bank, m);
-    ms_table_bool(w->table, 7, !shared);
-    ms_table_bool(w->table, 8, shared);
-    ms_table_i64(w->table, 9, (int64_t)m->rows);
-    ms_table_i64(w->table, 10, (int64_t)m->cols);
-    ms_table_str(w->table, 11, dtype_of(t->stored));
-    ms_scan_emit_stats(w->c->scan, matrix, w->table, N_STATS_IDENTITY);
-    const size_t last = N_STATS_IDENTITY + w->n_measured;
-    ms_table_str(w->table, last, ms_str_of(bank->section ? bank->section : ""));
-    ms_table_str(w->table, last + 1, ms_str_of(t->scheme ? t->scheme : ""));
-    ms_table_str(w->table, last + 2, ms_str_of(ms_extract_via_name(from->result.via)));
-    ms_table_str(w->table, last + 3, from->result.rule);
-    return ms_table_end_row(w->table, err);
-}
-
-static ms_status quant_row(wide *w, const ms_collect_tensor *from, const ms_bank *bank, size_t matrix, size_t scheme,
-                           ms_err *err) {
-    const ms_matrix *const m = &w->c->extractor->banks.matrices.items[matrix];
-    const ms_mlx_scheme *const s = &w->c->schemes[scheme];
-    const ms_dtype compute = ms_mlx_scheme_compute(s, w->c->ckpt->tensors[from->tensor].stored->dtype);
-    put_identity(w, from, bank, m);
-    ms_table_bool(w->table, 7, bank->role == MS_ROLE_SHARED_EXPERT);
-    ms_table_i64(w->table, 8, (int64_t)m->rows);
-    ms_table_i64(w->table, 9, (int64_t)m->cols);
-    ms_table_str(w->table, 10, s->name);
-    ms_table_str(w->table, 11, s->mode_name);
-    ms_table_i64(w->table, 12, s->bits);
-    ms_table_i64(w->table, 13, s->group_size);
-    ms_scan_emit_quant(w->c->scan, matrix, scheme, w->table, N_QUANT_IDENTITY);
-    const size_t last = N_QUANT_IDENTITY + w->n_measured;
-    ms_table_str(w->table, last, ms_str_of(ms_mlx_profile_name(s->profile)));
-    ms_table_str(w->table, last + 1, ms_str_of(ms_dtype_info_of(compute)->numpy_name));
-    return ms_table_end_row(w->table, err);
-}
-
-/* One warning for a bank and a scheme that failed on it. */
-static void warn_of_scheme(wide *w, const ms_collect_tensor *from, const ms_bank *bank, size_t scheme) {
-    const ms_collect_state *const c = w->c;
-    for (size_t i = 0; i < bank->n_matrices; i++) {
-        const size_t matrix = bank->first_matrix + i;
-        if (!ms_scan_is_done(c->scan, matrix) || ms_scan_matrix_error(c->scan, matrix)) continue;
-        ms_str text = ms_scan_quant_error(c->scan, matrix, scheme);
-        if (text.size == 0) continue;
-        const size_t colon = ms_str_find(text, MS_STR(": "), 0); /* "ValueError: ..." */
-        if (colon != SIZE_MAX) text = ms_str_sub(text, colon + 2, text.size);
-        const ms_tensor *const t = &c->ckpt->tensors[from->tensor];
-        ms_notes_add(&w->c->warnings, MS_NOTE_WARNING, "quant.failed", c->ckpt->files[t->file].path, t->stored->name,
-                     MS_NOTE_NO_OFFSET, "[quant_sim] scheme=%s failed: %.*s", ms_str_shown(c->schemes[scheme].name).text,
-                     (int)text.size, text.text);
-        return;
-    }
-}
-
-static void warn_of_matrix(wide *w, const ms_collect_tensor *from, const ms_matrix *m, size_t matrix) {
-    const ms_err *const why = ms_scan_matrix_error(w->c->scan, matrix);
-    if (!why) return;
-    const ms_tensor *const t = &w->c->ckpt->tensors[from->tensor];
-    ms_notes_add(&w->c->warnings, MS_NOTE_WARNING, "read.failed", w->c->ckpt->files[t->file].path, t->stored->name,
-                 MS_NOTE_NO_OFFSET, "[read] expert %d of %s: %s", (int)m->expert, ms_str_shown(ms_buf_str(&w->derived)).text,
-                 why->text);
-}
-
-typedef ms_status bank_rows(wide *w, const ms_collect_tensor *from, const ms_bank *bank, ms_err *err);
-
-static ms_status stats_rows(wide *w, const ms_collect_tensor *from, const ms_bank *bank, ms_err *err) {
-    for (size_t i = 0; i < bank->n_matrices; i++) {
-        const size_t matrix = bank->first_matrix + i;
-        if (!ms_scan_is_done(w->c->scan, matrix)) continue; /* interrupted */
-        warn_of_matrix(w, from, &w->c->extractor->banks.matrices.items[matrix], matrix);
-        MS_TRY(stats_row(w, from, bank, matrix, err));
-    }
-    return MS_OK;
-}
-
-static ms_status quant_rows(wide *w, const ms_collect_tensor *from, const ms_bank *bank, ms_err *err) {
-    for (size_t s = 0; s < w->c->n_schemes; s++) {
-        warn_of_scheme(w, from, bank, s);
-        for (size_t i = 0; i < bank->n_matrices; i++)
-            if (ms_scan_is_done(w->c->scan, bank->first_matrix + i))
-                MS_TRY(quant_row(w, from, bank, bank->first_matrix + i, s, err));
-    }
-    return MS_OK;
-}
-
-static ms_status all_rows(wide *w, bank_rows *rows, ms_err *err) {
-    const ms_collect_state *const c = w->c;
-    for (size_t i = 0; i < c->tensors.n; i++) {
-        const ms_collect_tensor *const from = &c->tensors.items[i];
-        for (size_t b = 0; b < from->result.n_banks; b++) {
-            const ms_bank *const bank = &c->extractor->banks.items[from->result.first_bank + b];
-            ms_buf_clear(&w->derived);
-            ms_extract_derived_name(c->ckpt->tensors[from->tensor].stored->name, bank->split, bank->proj, &w->derived);
-            if (w->derived.failed) return ms_err_memory(err, "a name");
-            MS_TRY(rows(w, from, bank, err));
-        }
-    }
-    return MS_OK;
-}
-
-/* Consumes w->table. */
-static ms_status fill_and_write(wide *w, ms_artifact artifact, bank_rows *rows, size_t *n_rows, ms_err *err) {
-    const ms_status status = all_rows(w, rows, err);
-    ms_buf_free(&w->derived);
-    *n_rows = ms_table_n_rows(w->table);
-    if (status == MS_OK) return write_table(w->c, artifact, w->table, err);
-    ms_table_destroy(w->table);
-    return status;
-}
-
-static ms_status write_stats(ms_collect_state *c, ms_err *err) {
-    wide w = {.c = c};
-    const ms_column_spec *const measured = ms_scan_stat_columns(c->scan, &w.n_measured);
-    MS_TRY(create_wide(&w.table, stats_identity, N_STATS_IDENTITY, measured, w.n_measured, stats_provenance, N_STATS_PROVENANCE,
-                       err));
-    return fill_and_write(&w, MS_ARTIFACT_STATS, stats_rows, &c->summary->matrix_stats_rows, err);
-}
-
-static ms_status write_quant(ms_collect_state *c, ms_err *err) {
-    wide w = {.c = c};
-    const ms_column_spec *const measured = ms_scan_quant_columns(c->scan, &w.n_measured);
-    MS_TRY(create_wide(&w.table, quant_identity, N_QUANT_IDENTITY, measured, w.n_measured, quant_provenance, N_QUANT_PROVENANCE,
-                       err));
-    return fill_and_write(&w, MS_ARTIFACT_QUANT, quant_rows, &c->summary->quant_sim_rows, err);
 }
 
 /* ---- unmatched_tensors ---- */
@@ -337,7 +129,7 @@ static ms_status write_unmatched(ms_collect_state *c, ms_err *err) {
         const ms_tensor *const t = &c->ckpt->tensors[from->tensor];
         ms_table_str(table, 0, c->ckpt->files[t->file].path);
         ms_table_str(table, 1, t->stored->name);
-        ms_table_str(table, 2, dtype_of(t->stored));
+        ms_table_str(table, 2, ms_collect_dtype_name(t->stored));
         put_shape(table, 3, t->stored);
         ms_table_i64(table, 4, t->stored->rank);
         ms_table_str(table, 5, ms_str_of(from->result.reason));
@@ -346,7 +138,7 @@ static ms_status write_unmatched(ms_collect_state *c, ms_err *err) {
     if (status == MS_OK) {
         c->summary->unmatched_tensors_rows = ms_table_n_rows(table);
         c->summary->wrote_unmatched = true;
-        return write_table(c, MS_ARTIFACT_UNMATCHED, table, err);
+        return ms_collect_write_table(c, MS_ARTIFACT_UNMATCHED, table, err);
     }
     ms_table_destroy(table);
     return status;
@@ -414,7 +206,7 @@ static ms_status write_proj_report(ms_collect_state *c, ms_err *err) {
         ms_table_destroy(table);
         return status;
     }
-    MS_TRY(write_table(c, MS_ARTIFACT_PROJ_REPORT, table, err));
+    MS_TRY(ms_collect_write_table(c, MS_ARTIFACT_PROJ_REPORT, table, err));
     return warn_of_projs(c, err);
 }
 
@@ -466,7 +258,7 @@ static ms_status write_warnings(ms_collect_state *c, ms_err *err) {
     }
     c->summary->warnings_rows = ms_table_n_rows(table);
     if (status == MS_OK && c->summary->warnings_rows > 0) {
-        MS_TRY(write_table(c, MS_ARTIFACT_WARNINGS, table, err));
+        MS_TRY(ms_collect_write_table(c, MS_ARTIFACT_WARNINGS, table, err));
         const ms_str path = ms_run_log_below(c->run_dir, c->artifacts[MS_ARTIFACT_WARNINGS].written.path);
         snprintf(c->summary->warnings_path, sizeof c->summary->warnings_path, "%s", path.text);
         return MS_OK;
@@ -478,8 +270,7 @@ static ms_status write_warnings(ms_collect_state *c, ms_err *err) {
 
 ms_status ms_collect_write_tables(ms_collect_state *c, ms_err *err) {
     MS_TRY(write_inventory(c, err));
-    MS_TRY(write_stats(c, err));
-    MS_TRY(write_quant(c, err));
+    MS_TRY(ms_collect_write_matrices(c, err));
     ms_index_report_warn(&c->index, &c->plan, &c->warnings);
     if (c->config.debug.dump_unmatched) MS_TRY(write_unmatched(c, err));
     else remove_table(c, MS_ARTIFACT_UNMATCHED);
