@@ -216,23 +216,35 @@ static ms_status check_single(const ms_file_set *set, const char *extension, ms_
                       ms_str_shown(set->files.items[1].name).text);
 }
 
+/* A folder inside that holds weights: quantisations have one each, downloads keep "original". NULL: none of the first few. */
+static const ms_files_entry *inner_model(const ms_file_set *set, const ms_files_list *list, ms_arena *arena) {
+    enum { MOST_FOLDERS = 100 };
+    const ms_files_entry *found = NULL;
+    for (size_t i = 0; i < list->n && i < MOST_FOLDERS && !found; i++) {
+        ms_files_list inner;
+        const ms_str path = list->items[i].is_folder ? ms_files_join(arena, set->folder, list->items[i].name) : MS_STR_NONE;
+        if (!path.text || ms_files_list_folder(&inner, path.text, NULL) != MS_OK) continue;
+        for (size_t c = 0; c < sizeof choices / sizeof *choices && !found; c++)
+            if (has_choice(&inner, &choices[c])) found = &list->items[i];
+        if (ms_str_is(list->items[i].name, "snapshots")) found = &list->items[i]; /* a repository in the Hub's cache */
+        ms_files_list_free(&inner);
+    }
+    return found;
+}
+
 /* Says what is there, so that one sees what is wrong. */
-static ms_status nothing_usable(const ms_file_set *set, const ms_files_list *list, ms_err *err) {
+static ms_status nothing_usable(const ms_file_set *set, const ms_files_list *list, ms_arena *arena, ms_err *err) {
     ms_buf text = {0};
-    const char *hint = "";
+    const ms_files_entry *const inner = inner_model(set, list, arena);
     for (size_t i = 0, shown = 0; i < list->n && shown < 6; i++, shown++)
         ms_buf_printf(&text, "%s%s%s", shown ? ", " : "", ms_str_shown(list->items[i].name).text,
                       list->items[i].is_folder ? "/" : "");
-    for (size_t i = 0; i < list->n; i++) {
-        const ms_str name = list->items[i].name;
-        if (!list->items[i].is_folder) continue;
-        if (ms_str_is(name, "original") || ms_str_is(name, "snapshots")) hint = "; perhaps you mean a folder inside it";
-    }
     const ms_status status = ms_err_set(err, MS_ERR_NOT_FOUND,
                                         "%s: no model in this folder: it holds %s%s%s; wanted: *.safetensors (with or without "
-                                        "an index), *.gguf, *.npz, *.npy, *.pt, *.pth or *.bin%s",
+                                        "an index), *.gguf, *.npz, *.npy, *.pt, *.pth or *.bin%s%s%s",
                                         ms_str_shown(set->folder).text, list->n ? "" : "nothing", text.bytes ? text.bytes : "",
-                                        list->n > 6 ? ", ..." : "", hint);
+                                        list->n > 6 ? ", ..." : "", inner ? "; perhaps you mean the folder '" : "",
+                                        inner ? ms_str_shown(inner->name).text : "", inner ? "' inside it" : "");
     ms_buf_free(&text);
     return status;
 }
@@ -263,7 +275,7 @@ static ms_status find_in_list(ms_file_set *set, const ms_files_list *list, ms_ar
         MS_TRY(add_all(set, list, choices[c].extension, arena, notes, err));
         MS_TRY(check_single(set, choices[c].extension, err));
     }
-    if (set->files.n == 0) return nothing_usable(set, list, err);
+    if (set->files.n == 0) return nothing_usable(set, list, arena, err);
     return check_parts(set, notes, err);
 }
 
