@@ -4,6 +4,7 @@
 #include "collect_talk.h"
 #include "files.h"
 #include "json_put.h"
+#include "models.h"
 #include "report.h"
 #include "run_folder.h"
 #include "run_path.h"
@@ -67,9 +68,15 @@ static ms_status find_subject(subject *s, const char *model, const char *output,
 
 /* ---- the steps ---- */
 
-static ms_status make_run(subject *s, ms_err *err) {
-    const ms_run_init_options options = {.model_id = s->name.text, .run_name = "analyze", .model_path = s->model.text};
-    return ms_run_init_at(s->run_dir, &s->config_kept, &options, &s->arena, err);
+static ms_status make_run(ms_cli *cli, subject *s, ms_err *err) {
+    const char *const widths = ms_args_text(&cli->args, "expert-widths");
+    const ms_run_init_options options = {
+        .model_id = s->name.text, .run_name = "analyze", .model_path = s->model.text, .expert_widths = widths};
+    MS_TRY(ms_run_init_at(s->run_dir, &s->config_kept, &options, &s->arena, err));
+    if (widths && s->config_kept)
+        ms_cli_warn(cli, "%s has a configuration already; parsing.expert_widths counts as it is there",
+                    ms_str_shown(s->run_dir).text);
+    return MS_OK;
 }
 
 static void say(void *context, const char *line) {
@@ -124,7 +131,7 @@ static void answer_text(ms_cli *cli, const subject *s, const ms_collect_summary 
 static ms_status analyze(ms_cli *cli, subject *s, ms_err *err) {
     ms_collect_summary summary;
     MS_TRY(find_subject(s, ms_args_argument(&cli->args, 0), ms_args_text(&cli->args, "output"), err));
-    MS_TRY(make_run(s, err));
+    MS_TRY(make_run(cli, s, err));
     MS_TRY(measure(cli, s, &summary, err));
     if (cli->format == MS_FORMAT_JSON) return answer_json(cli, s, &summary, err);
     answer_text(cli, s, &summary);
@@ -154,6 +161,7 @@ static const ms_opt options[] = {
      .value = "RUN",
      .help = "folder for the answers; moescope-runs/NAME when not given",
      .complete = MS_COMPLETE_FOLDER},
+    MS_OPT_EXPERT_WIDTHS,
     {0},
 };
 

@@ -7,6 +7,7 @@
 #include "files.h"
 #include "human.h"
 #include "json_put.h"
+#include "models.h"
 #include "npy.h"
 
 /* Where it goes: a file that appears whole or not at all, or standard output. */
@@ -120,7 +121,8 @@ static ms_status read_wanted(const ms_args *args, ms_dump_wanted *out, ms_err *e
 static ms_status run(ms_cli *cli, ms_err *err) {
     ms_dump_wanted wanted;
     MS_TRY(read_wanted(&cli->args, &wanted, err));
-    const ms_open_options open = {.lenient = ms_args_flag(&cli->args, "lenient")};
+    const ms_open_options open = {.lenient = ms_args_flag(&cli->args, "lenient"),
+                                  .expert_widths = ms_str_of(ms_args_text(&cli->args, "expert-widths"))};
     ms_checkpoint *ckpt;
     MS_TRY(ms_checkpoint_open(&ckpt, ms_args_argument(&cli->args, 0), &open, err));
     ms_dump dump;
@@ -167,6 +169,7 @@ static const ms_opt options[] = {
      .value = "NAME",
      .help = "part of the model (mtp, vision, ...), where it is not the main one"},
     {.name = "raw", .help = "as stored, not decoded: types that NumPy has not become bytes"},
+    MS_OPT_EXPERT_WIDTHS,
     {.name = "lenient", .help = "go on where a file breaks the rules of its format"},
     {0},
 };

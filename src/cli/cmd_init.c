@@ -1,6 +1,7 @@
 /* moescope init: makes the folder of a run, with a configuration to edit. */
 #include "cli.h"
 #include "json_put.h"
+#include "models.h"
 #include "run_folder.h"
 
 static ms_status answer(ms_cli *cli, const char *run_dir, bool config_kept, ms_err *err) {
@@ -25,6 +26,7 @@ static ms_status run(ms_cli *cli, ms_err *err) {
         .model_id = ms_args_text(&cli->args, "model-id"),
         .run_name = ms_args_text(&cli->args, "run-name"),
         .model_path = ms_args_text(&cli->args, "model-path"),
+        .expert_widths = ms_args_text(&cli->args, "expert-widths"),
     };
     ms_arena arena = {0};
     ms_str run_dir;
@@ -53,6 +55,7 @@ static const ms_opt options[] = {
      .value = "PATH",
      .help = "folder or weight file of the model, for the configuration",
      .complete = MS_COMPLETE_MODEL},
+    MS_OPT_EXPERT_WIDTHS,
     {0},
 };
 

@@ -1,5 +1,6 @@
 /* moescope inspect: what is in a model; reads headers only. */
 #include "inspect.h"
+#include "models.h"
 
 static ms_status show(ms_cli *cli, const ms_checkpoint *ckpt, ms_err *err) {
     const bool with_tensors = ms_args_flag(&cli->args, "tensors");
@@ -13,7 +14,8 @@ static ms_status show(ms_cli *cli, const ms_checkpoint *ckpt, ms_err *err) {
 }
 
 static ms_status run(ms_cli *cli, ms_err *err) {
-    const ms_open_options open = {.lenient = ms_args_flag(&cli->args, "lenient")};
+    const ms_open_options open = {.lenient = ms_args_flag(&cli->args, "lenient"),
+                                  .expert_widths = ms_str_of(ms_args_text(&cli->args, "expert-widths"))};
     ms_checkpoint *ckpt;
     MS_TRY(ms_checkpoint_open(&ckpt, ms_args_argument(&cli->args, 0), &open, err));
     const ms_status status = show(cli, ckpt, err);
@@ -28,6 +30,7 @@ static const ms_positional positionals[] = {
 
 static const ms_opt options[] = {
     {.name = "tensors", .letter = 't', .help = "list every tensor, not folded by pattern"},
+    MS_OPT_EXPERT_WIDTHS,
     {.name = "lenient", .help = "report broken rules of the format and go on"},
     {0},
 };

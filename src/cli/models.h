@@ -14,4 +14,11 @@ bool ms_models_are_taken(const ms_command *command);
 /* Replaces the texts of such arguments in cli->args; under --download fetches them first. Texts live in the arena. */
 ms_status ms_models_resolve(ms_cli *cli, ms_arena *arena, ms_err *err);
 
+/* The option of commands that look into packed banks of experts. */
+#define MS_OPT_EXPERT_WIDTHS  \
+    {.name = "expert-widths", \
+     .kind = MS_OPT_TEXT,     \
+     .value = "LIST",         \
+     .help = "widths of the experts in a packed bank (4x2944,4x128), where the files do not say them"}
+
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "checked.h"
+#include "expert_widths.h"
 #include "family.h"
 
 enum { MAX_SPLITS = 2, MOST_EXPERTS = 1 << 20 };
@@ -29,6 +30,7 @@ typedef struct ms_builder {
     ms_recent *recent;                 /* [n_patterns] */
     uint32_t (*stacks)[MS_PROJ_COUNT]; /* [n_layers] the stacked tensor of each projection, or MS_NO_TENSOR */
     bool outline;                      /* count the matrices, do not keep them */
+    bool said_widths;                  /* that nothing tells the widths of experts */
 } ms_builder;
 
 /* ---- the shape of one tensor ---- */
@@ -188,26 +190,49 @@ static bool add_expert_matrix(ms_builder *b, const ms_tensor *t, unsigned layout
     return add_fused(b, t, layout, axes, m);
 }
 
-/* Experts one after the other along an axis: equal shares, or the widths of the config. */
+/* What is said about the widths of the experts in this tensor; items NULL: nothing. */
+static bool widths_of(ms_builder *b, const ms_tensor *t, unsigned layout, ms_expert_widths *out) {
+    const ms_model_config *const config = &b->ckpt->model;
+    *out = (ms_expert_widths){0};
+    if (!(layout & MS_LAY_VARIABLE_WIDTH)) return true;
+    *out = (ms_expert_widths){.items = config->expert_sizes, .n = config->n_expert_sizes};
+    if (out->n > 0) return true;
+    ms_err why = {0};
+    return ms_expert_widths_of_buffer(out, b->ckpt, t, &b->out->arena, &why) != MS_ERR_MEMORY; /* unreadable: none */
+}
+
+/* Why experts that lie one after the other over `length` cannot be told apart, or NULL. n: how many there are. */
+static const char *fault_of_widths(ms_expert_widths *widths, uint64_t n, uint64_t length) {
+    if (n == 0) return "holds all experts one after the other, but nothing says how many; it is left out";
+    const bool fits =
+        n <= MOST_EXPERTS && length > 0 && (widths->items ? ms_expert_widths_fit(widths, length) : length % n == 0);
+    return fits ? NULL
+                : "holds all experts one after the other, but its length is not what their widths add up to (--expert-widths "
+                  "4x2944,4x128 says them); it is left out";
+}
+
+/* Experts one after the other along an axis: equal shares, or the widths that something says. */
 static bool add_shared_axis(ms_builder *b, const ms_tensor *t, unsigned layout, const ms_axes *axes) {
     const ms_layer *const layer = ms_layers_find(b->ckpt, t->section, t->layer);
-    const ms_model_config *const config = &b->ckpt->model;
     const bool along_out = ((layout & MS_LAY_COL_STACKED) != 0) == axes->transposed;
     const uint64_t length = along_out ? axes->n_out : axes->n_in, stride = along_out ? axes->out_stride : axes->in_stride;
-    const bool listed = (layout & MS_LAY_VARIABLE_WIDTH) && config->n_expert_sizes > 0;
-    const uint64_t n = listed ? config->n_expert_sizes : layer && layer->experts > 0 ? (uint64_t)layer->experts : 0;
-    uint64_t at = 0, sum = 0;
-    for (uint64_t e = 0; listed && e < n; e++)
-        if (!ms_add_u64(sum, (uint64_t)config->expert_sizes[e], &sum)) sum = UINT64_MAX;
-    if (n == 0 || n > MOST_EXPERTS || length == 0 || (listed ? sum != length : length % n != 0)) {
-        note(b, t, "bank.experts",
-             n == 0
-                 ? "holds all experts one after the other, but nothing says how many; it is left out"
-                 : "holds all experts one after the other, but its length is not what their widths add up to; it is left out");
+    ms_expert_widths widths;
+    if (!widths_of(b, t, layout, &widths)) return false;
+    const uint64_t n = widths.items ? widths.n : layer && layer->experts > 0 ? (uint64_t)layer->experts : 0;
+    const char *const fault = fault_of_widths(&widths, n, length);
+    if (fault) {
+        note(b, t, "bank.experts", fault);
         return true;
     }
+    if (!widths.items && (layout & MS_LAY_VARIABLE_WIDTH) && !b->ckpt->model.root && !b->said_widths) {
+        note(b, t, "bank.widths",
+             "holds experts that may be of different widths, and nothing says them: equal shares are assumed, here and in the "
+             "other layers; --expert-widths 4x2944,4x128 says otherwise");
+        b->said_widths = true;
+    }
+    uint64_t at = 0;
     for (uint64_t e = 0; e < n; e++) {
-        const uint64_t width = listed ? (uint64_t)config->expert_sizes[e] : length / n;
+        const uint64_t width = widths.items ? ms_expert_width(&widths, e) : length / n;
         const ms_matrix m = {.expert = (int32_t)e,
                              .rows = along_out ? width : axes->n_out,
                              .cols = along_out ? axes->n_in : width,

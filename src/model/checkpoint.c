@@ -1,6 +1,7 @@
 #include "checkpoint.h"
 
 #include "embedded_config.h"
+#include "expert_widths.h"
 #include "family.h"
 #include "file_set.h"
 #include "files.h"
@@ -36,8 +37,21 @@ static ms_status parse_config(ms_checkpoint *ckpt, ms_str text, ms_err *err) {
     } else if (root->kind != MS_JSON_OBJECT) {
         note_config(ckpt, "config.invalid", "the file holds no JSON object");
     } else {
-        ckpt->config = root;
+        const ms_json_value *const inner = ms_json_get(root, "model_config"); /* of meta_000100.json */
+        ckpt->config = inner && inner->kind == MS_JSON_OBJECT ? inner : root;
     }
+    return MS_OK;
+}
+
+/* nanochat and nanoMoEchat: meta_000100.json beside model_000100.pt; its model_config is what others have in config.json. */
+static ms_status find_meta(ms_checkpoint *ckpt, ms_err *err) {
+    if (ckpt->n_files != 1) return MS_OK;
+    const ms_str name = ckpt->files[0].name;
+    if (!ms_str_starts_with(name, MS_STR("model_")) || !ms_str_ends_with(name, MS_STR(".pt"))) return MS_OK;
+    const ms_str meta = ms_arena_printf(&ckpt->arena, "meta_%.*s.json", (int)(name.size - 9), name.text + 6);
+    const ms_str path = meta.text ? ms_files_join(&ckpt->arena, ckpt->folder, meta) : MS_STR_NONE;
+    if (!path.text) return ms_err_memory(err, "a path");
+    if (ms_files_is_regular(path.text)) ckpt->config_path = path;
     return MS_OK;
 }
 
@@ -50,6 +64,7 @@ static ms_status read_config(ms_checkpoint *ckpt, ms_err *err) {
         if (!path.text) return ms_err_memory(err, "a path");
         if (ms_files_is_regular(path.text)) ckpt->config_path = path;
     }
+    if (ckpt->config_path.size == 0 && ckpt->folder.text) MS_TRY(find_meta(ckpt, err));
     if (ckpt->config_path.size == 0) return MS_OK;
     const ms_status status = ms_files_read(&ckpt->config_text, ckpt->config_path.text, max_config_bytes, &why);
     if (status == MS_ERR_MEMORY) return ms_err_memory(err, "the config");
@@ -208,10 +223,20 @@ static ms_status list_tensors(ms_checkpoint *ckpt, ms_err *err) {
     return MS_OK;
 }
 
+/* What the user says about the widths of experts wins over the config. */
+static ms_status take_widths(ms_checkpoint *ckpt, ms_str text, ms_err *err) {
+    ms_expert_widths widths;
+    if (!text.text) return MS_OK;
+    MS_TRY(ms_expert_widths_parse(&widths, text, &ckpt->arena, err));
+    ckpt->model.expert_sizes = widths.items, ckpt->model.n_expert_sizes = widths.n;
+    return MS_OK;
+}
+
 /* Tensors, index, families: what all ways of opening share, once the readers are there. */
 static ms_status fill(ms_checkpoint *ckpt, const ms_open_options *options, ms_err *err) {
     MS_TRY(ms_embedded_config_read(ckpt, err));
     MS_TRY(ms_model_config_read(&ckpt->model, ckpt->config, &ckpt->arena, &ckpt->notes, ckpt->config_path, err));
+    MS_TRY(take_widths(ckpt, options->expert_widths, err));
     MS_TRY(list_tensors(ckpt, err));
     MS_TRY(ms_index_check(ckpt, err));
     return options->no_family ? MS_OK : ms_family_classify(ckpt, err);

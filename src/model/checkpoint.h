@@ -81,6 +81,7 @@ typedef struct ms_open_options {
     bool lenient;   /* broken rules become notes */
     bool no_family; /* leave roles unset: the caller has its own rules */
     uint64_t inflate_budget;
+    ms_str expert_widths; /* of packed banks, where the files do not say them (expert_widths.h); text NULL: nothing is said */
 } ms_open_options;
 
 struct ms_family;

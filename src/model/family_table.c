@@ -58,6 +58,8 @@ static const ms_family_row per_expert_fc[] = {
     EXPERT("{moe}.experts.{e}.c_proj", DOWN, 0),
     EXPERT("{moe}.experts.{e}.dense_h_to_4h", UP, 0),
     EXPERT("{moe}.experts.{e}.dense_4h_to_h", DOWN, 0),
+    EXPERT("{moe}.deepspeed_moe.experts.deepspeed_experts.{e}.dense_h_to_4h", UP, 0), /* DeepSpeed-MoE */
+    EXPERT("{moe}.deepspeed_moe.experts.deepspeed_experts.{e}.dense_4h_to_h", DOWN, 0),
 };
 
 static const ms_family_row switch_transformers[] = {
@@ -168,7 +170,11 @@ static const ms_family_row megablocks[] = {
     EXPERT("{moe}.experts.mlp.w1", GATE, ROWS), /* [E*I, H]; up when there is no v1 (Nomic) */
     EXPERT("{moe}.experts.mlp.v1", UP, ROWS),
     EXPERT("{moe}.experts.mlp.w2", DOWN, ROWS | TRANSPOSED), /* [E*I, H]: the transpose of a down projection */
-    EXPERT("block_sparse_moe.w1", GATE, ROWS),               /* the first torch release of Mixtral */
+    EXPERT("{moe}.experts.mlp.w1", GATE,
+           STACKED | BY_SHAPE), /* not flattened: [E, H, I] without sparse kernels, or [E, I, H] */
+    EXPERT("{moe}.experts.mlp.v1", UP, STACKED | BY_SHAPE),
+    EXPERT("{moe}.experts.mlp.w2", DOWN, STACKED | TRANSPOSED | BY_SHAPE), /* [E, I, H] */
+    EXPERT("block_sparse_moe.w1", GATE, ROWS),                             /* the first torch release of Mixtral */
     EXPERT("block_sparse_moe.w3", UP, ROWS),
     EXPERT("block_sparse_moe.w2", DOWN, ROWS | TRANSPOSED),
     PLAIN("{moe}.experts.bias", EXPERT_BIAS), /* [H] */
@@ -230,6 +236,7 @@ static const ms_family_row common[] = {
     ROUTER("{moe}.gate.gate_proj"),
     ROUTER("{moe}.gate.weight_1"), /* ERNIE-VL: the router of the vision experts */
     ROUTER("{moe}.primary_router"),
+    ROUTER("{moe}.deepspeed_moe.gate.wg"),
 
     PLAIN("{moe}.gate.e_score_correction_bias", ROUTER_AUX),
     PLAIN("{moe}.e_score_correction_bias", ROUTER_AUX),

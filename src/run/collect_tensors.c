@@ -82,7 +82,8 @@ static ms_status open_files(ms_collect_state *c, ms_err *err) {
     const char **const paths = ms_mem_alloc_array(c->plan.n_files, sizeof *paths);
     if (!paths) return ms_err_memory(err, "the list of files");
     for (size_t i = 0; i < c->plan.n_files; i++) paths[i] = c->plan.files[i].path.text;
-    const ms_open_options options = {.no_family = !c->config.parsing.families};
+    const ms_open_options options = {.no_family = !c->config.parsing.families,
+                                     .expert_widths = c->config.parsing.expert_widths};
     const ms_status status = ms_checkpoint_open_files(&c->ckpt, paths, c->plan.n_files, c->plan.folder.text, &options, err);
     ms_mem_free(paths);
     MS_TRY(status);

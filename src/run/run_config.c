@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "expert_widths.h"
 #include "files.h"
 #include "mem.h"
 
@@ -161,6 +162,16 @@ static ms_status read_aliases(const reader *r, const ms_json_value *v) {
     return MS_OK;
 }
 
+static ms_status read_widths(const reader *r, const ms_json_value *v, ms_str *out) {
+    static const char key[] = "parsing.expert_widths";
+    ms_expert_widths widths;
+    *out = MS_STR_NONE;
+    MS_TRY(read_str(r, v, key, out));
+    if (!out->text) return MS_OK;
+    const ms_status status = ms_expert_widths_parse(&widths, *out, &r->config->arena, r->err);
+    return status == MS_ERR_USAGE ? ms_err_within(r->err, status, "%s: key '%s'", r->file, key) : status;
+}
+
 static ms_status read_parsing(const reader *r, const ms_json_value *root) {
     const ms_json_value *const v = at(root, "parsing");
     ms_run_config *const c = r->config;
@@ -178,7 +189,8 @@ static ms_status read_parsing(const reader *r, const ms_json_value *root) {
                         &c->parsing.n_shared_keywords));
     MS_TRY(read_bool(r, at(v, "strict_packed_split"), "parsing.strict_packed_split", &c->parsing.strict_packed_split));
     MS_TRY(read_bool(r, at(v, "proj_group_strict"), "parsing.proj_group_strict", &c->parsing.proj_group_strict));
-    return read_bool(r, at(v, "families"), "parsing.families", &c->parsing.families);
+    MS_TRY(read_bool(r, at(v, "families"), "parsing.families", &c->parsing.families));
+    return read_widths(r, at(v, "expert_widths"), &c->parsing.expert_widths);
 }
 
 /* ---- rules ---- */

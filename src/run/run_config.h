@@ -81,6 +81,7 @@ typedef struct ms_run_config {
         const ms_str *shared_keywords;    /* [n_shared_keywords] */
         size_t n_shared_keywords;
         bool strict_packed_split, proj_group_strict, families;
+        ms_str expert_widths; /* "4x2944,4x128" (expert_widths.h); text NULL: nothing is said */
     } parsing;
     struct {
         bool enabled;
@@ -125,7 +126,7 @@ ms_status ms_run_config_parse(ms_run_config *out, const char *text, size_t n, co
                               ms_err *err);
 void ms_run_config_free(ms_run_config *config);
 
-/* The template, as text. model_path: "" for none. */
-ms_status ms_run_config_template(ms_buf *out, const char *model_path, ms_err *err);
+/* The template, as text. model_path: "" for none; expert_widths: NULL for none. */
+ms_status ms_run_config_template(ms_buf *out, const char *model_path, const char *expert_widths, ms_err *err);
 
 #endif

@@ -19,7 +19,8 @@ static const char template_text[] =
 "               \"shared_expert_keywords\": [\"shared\", \"expert\"],"
 "               \"strict_packed_split\": true,"
 "               \"proj_group_strict\": false,"
-"               \"families\": true},"
+"               \"families\": true,"
+"               \"expert_widths\": null},"
 " \"metadata\": {\"enabled\": true, \"mode\": \"validate\", \"config_path\": null},"
 " \"extract_rules\": ["
 "   {\"name\": \"generic_3d_expert_bank_separate\", \"enabled\": true,"
@@ -53,7 +54,19 @@ static const char template_text[] =
 " \"debug\": {\"dump_unmatched_tensors\": true, \"print_progress_every_files\": 1}}";
 /* clang-format on */
 
-ms_status ms_run_config_template(ms_buf *out, const char *model_path, ms_err *err) {
+/* A section as it is, but for the one key that init may set. */
+static void put_parsing(ms_json_out *json, const ms_json_value *section, const char *expert_widths) {
+    ms_json_out_begin_object(json);
+    for (size_t i = 0; i < section->object.n; i++) {
+        const ms_json_member *const member = &section->object.members[i];
+        ms_json_out_key_str(json, member->key);
+        if (ms_str_is(member->key, "expert_widths")) ms_json_out_text(json, expert_widths);
+        else ms_json_out_value(json, member->value, false);
+    }
+    ms_json_out_end(json);
+}
+
+ms_status ms_run_config_template(ms_buf *out, const char *model_path, const char *expert_widths, ms_err *err) {
     ms_arena arena = {0};
     const ms_json_value *root;
     ms_status status = ms_json_parse(&root, template_text, sizeof template_text - 1, &arena, err);
@@ -64,6 +77,7 @@ ms_status ms_run_config_template(ms_buf *out, const char *model_path, ms_err *er
             const ms_json_member *const member = &root->object.members[i];
             ms_json_out_key_str(&json, member->key);
             if (ms_str_is(member->key, "model_path")) ms_json_out_text(&json, model_path);
+            else if (ms_str_is(member->key, "parsing")) put_parsing(&json, member->value, expert_widths);
             else ms_json_out_value(&json, member->value, false);
         }
         ms_json_out_end(&json);

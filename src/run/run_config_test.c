@@ -10,7 +10,7 @@ static ms_status parse(ms_run_config *config, const char *text, ms_err *err) {
 TEST(run_config_template_reads_back_with_every_default) {
     ms_buf text = {0};
     ms_err err;
-    CHECK_OK(ms_run_config_template(&text, "/models/a \"b\"", &err), &err);
+    CHECK_OK(ms_run_config_template(&text, "/models/a \"b\"", NULL, &err), &err);
     ms_run_config c;
     CHECK_OK(parse(&c, text.bytes, &err), &err);
     CHECK_EQ_STR(c.model_path, "/models/a \"b\"");
@@ -136,7 +136,7 @@ TEST(run_config_of_a_missing_file_says_what_to_do) {
 TEST(run_config_survives_every_failing_allocation) {
     ms_buf text = {0};
     ms_err err;
-    CHECK_OK(ms_run_config_template(&text, "/m", &err), &err);
+    CHECK_OK(ms_run_config_template(&text, "/m", NULL, &err), &err);
     ms_run_config c;
     ms_mem_fail_at(0);
     CHECK_OK(ms_run_config_parse(&c, text.bytes, text.size, "c.json", "/o", &err), &err);

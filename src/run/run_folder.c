@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "expert_widths.h"
 #include "files.h"
 #include "json.h"
 #include "run_config.h"
@@ -133,8 +134,10 @@ static ms_status write_manifest(ms_str run_dir, const ms_run_init_options *optio
 static ms_status write_config(ms_str run_dir, const ms_run_init_options *options, ms_arena *arena, ms_err *err) {
     ms_str absolute = MS_STR("");
     if (options->model_path) MS_TRY(ms_path_resolve(&absolute, arena, options->model_path, err));
+    ms_expert_widths widths; /* a list that cannot be read is refused here, not when it is used */
+    if (options->expert_widths) MS_TRY(ms_expert_widths_parse(&widths, ms_str_of(options->expert_widths), arena, err));
     ms_buf text = {0};
-    ms_status status = ms_run_config_template(&text, absolute.text, err);
+    ms_status status = ms_run_config_template(&text, absolute.text, options->expert_widths, err);
     if (status == MS_OK) status = ms_run_write_json(run_dir, "analysis_config.json", &text, false, err);
     ms_buf_free(&text);
     return status;

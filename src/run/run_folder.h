@@ -20,6 +20,7 @@
 typedef struct ms_run_init_options {
     const char *root, *model_id, *run_name; /* model_id may hold slashes and then nests */
     const char *model_path;                 /* NULL: none yet */
+    const char *expert_widths;              /* for the configuration; NULL: none */
 } ms_run_init_options;
 
 /* Makes the tree, writes manifest.json, and analysis_config.json unless there is one: *config_kept. run_dir: the absolute path.

@@ -396,6 +396,37 @@ def nomic(rng):
 
 
 @layout
+def megablocks_stacked(rng):  # without sparse kernels: matrices of their own, input first
+    m = Model(rng, gate=False)
+    for layer in m.layers:
+        p = f"transformer.layers.{layer}.mlp.experts.mlp."
+        m.tensors[p + "w1"] = m.stack(layer, "up_proj").transpose(0, 2, 1)
+        m.tensors[p + "w2"] = m.stack(layer, "down_proj").transpose(0, 2, 1)
+    m.routers("transformer.layers.{l}.mlp.router.layer.weight")
+    return m
+
+
+@layout
+def megablocks_moe_glu(rng):  # the block is called moe; [E, I, H] all three
+    m = Model(rng)
+    for layer in m.layers:
+        p = f"model.layers.{layer}.moe.experts.mlp."
+        m.tensors[p + "w1"], m.tensors[p + "v1"] = m.stack(layer, "gate_proj"), m.stack(layer, "up_proj")
+        m.tensors[p + "w2"] = m.stack(layer, "down_proj").transpose(0, 2, 1)
+    m.routers("model.layers.{l}.moe.router.layer.weight")
+    return m
+
+
+@layout
+def deepspeed_moe(rng):
+    m = Model(rng, gate=False)
+    p = "language_model.encoder.layers.{l}.mlp.deepspeed_moe."
+    m.each(p + "experts.deepspeed_experts.{e}.", {"up_proj": "dense_h_to_4h", "down_proj": "dense_4h_to_h"})
+    m.routers(p + "gate.wg.weight")
+    return m
+
+
+@layout
 def step(rng):
     m = Model(rng, shared=11)
     for layer in m.layers:

@@ -365,6 +365,52 @@ def folders():
     checks.check("a single pytorch_model.bin", compare(single, state))
 
 
+def packed():
+    """nanoMoEchat and nanoMOE: experts of different width in one matrix, and all that may say how it is cut."""
+    widths, hidden = [256, 256, 128, 384], 32
+    state, want = {}, {}
+    for layer in range(2):
+        bank = {n: torch.randn((hidden, sum(widths)) if n != "w2" else (sum(widths), hidden)) for n in ("w1", "w2", "w3")}
+        state.update({f"_orig_mod.transformer.h.{layer}.mlp.{n}": t for n, t in bank.items()})
+        state[f"_orig_mod.transformer.h.{layer}.mlp.router.weight"] = torch.randn(len(widths), hidden)
+        begin = 0
+        for e, width in enumerate(widths):
+            cut = slice(begin, begin + width)
+            begin += width
+            want[layer, e, "gate"], want[layer, e, "up"] = bank["w1"][:, cut].t(), bank["w3"][:, cut].t()
+            want[layer, e, "down"] = bank["w2"][cut].t()
+    pairs = [[2, 256], [1, 128], [1, 384]]
+    place = folder / "packed"
+    place.mkdir()
+
+    def dumped(path, *more):
+        faults = []
+        for (layer, expert, proj), matrix in want.items():
+            done = run("dump", path, "--layer", layer, "--expert", expert, "--proj", proj, "-o", "-", *more)
+            if done.returncode:
+                return [done.stderr.decode()]
+            got = np.load(io.BytesIO(done.stdout))
+            if got.shape != tuple(matrix.shape) or not np.array_equal(got, matrix.numpy()):
+                faults.append(f"layer {layer}, expert {expert}, {proj}: not that part of the bank")
+        return faults
+
+    path = place / "model_000100.pt"
+    torch.save(state, path)
+    warned = [w for w in inspect(path)["warnings"] if "bank.widths" in w]
+    checks.check("packed experts: nothing says their widths", [] if len(warned) == 1 else [f"{len(warned)} warnings"])
+    checks.check("packed experts: the user says them", dumped(path, "--expert-widths", "2x256,128,384"))
+    done = run("dump", path, "--layer", 0, "--proj", "gate", "-o", "-", "--expert-widths", "2x256,x")
+    checks.check("packed experts: the user says nonsense", [] if done.returncode == 2 else [f"exit code {done.returncode}"])
+    (place / "meta_000100.json").write_text(json.dumps({"step": 100, "model_config": {"n_layer": 2, "n_embd": hidden, "expert_sizes": pairs, "num_active_experts": 2}}))
+    checks.check("packed experts: meta_000100.json says them", dumped(path))
+    torch.save({"model": state, "model_args": {"n_embd": hidden, "expert_sizes": [(2, 256), (1, 100), (1, 300)], "num_experts": 4}}, folder / "ckpt.pt")
+    checks.check("packed experts: model_args, widths to be rounded to 128", dumped(folder / "ckpt.pt"))
+    for layer in range(2):
+        state[f"_orig_mod.transformer.h.{layer}.mlp.expert_size_blocks"] = torch.tensor([w // 128 for w in widths], dtype=torch.int32)
+    torch.save(state, folder / "buffers.pt")
+    checks.check("packed experts: buffers say them", dumped(folder / "buffers.pt"))
+
+
 # ---- weights_only ----
 
 class Colour(enum.Enum):
@@ -490,6 +536,7 @@ views()
 objects()
 others()
 folders()
+packed()
 verdicts()
 names()
 checks.finish()
