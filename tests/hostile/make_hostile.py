@@ -98,7 +98,24 @@ def safetensors_cases():
     case("safetensors_name_with_newline", st({"a\nb": tensor([1], 0, 4)}, bytes(4)), ("name.control", "error"), inspect=0)
     case("safetensors_metadata_with_escape", st({"__metadata__": {"format": "pt", "note": "\x1b]0;x\x07"}, "a": tensor([1], 0, 4)}, bytes(4)),
          ("metadata.escape", "warning"), inspect=0)
+    unreadable("safetensors_header_is_a_list", st(b'[{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}]', bytes(4)))
+    unreadable("safetensors_header_is_one_brace", st(b"{"))
+    unreadable("safetensors_length_of_negative_size", b"\x3c\0\0\0\0\xff\xff\xff" + bytes(60))
+    unreadable("safetensors_offsets_of_three", st(b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,8]}}', bytes(8)))
+    unreadable("safetensors_shape_is_text", st(b'{"a":{"dtype":"F32","shape":"1","data_offsets":[0,4]}}', bytes(4)))
+    unreadable("safetensors_without_a_shape", st(b'{"a":{"dtype":"F32","data_offsets":[0,4]}}', bytes(4)))
+    case("safetensors_two_halves_in_two_bytes", st({"a": tensor([2], 0, 2, "F4")}, bytes(2)), ("safetensors.size", "error"))
+    case("safetensors_ten_names_for_the_same_bytes", st({f"t{i}": tensor([2, 2], 0, 16) for i in range(10)}, bytes(16)), ("safetensors.overlap", "error"))
+    case("safetensors_100000_names_for_the_same_bytes", st({f"t{i}": tensor([64], 0, 256) for i in range(100_000)}, bytes(256)),
+         ("safetensors.overlap", "error"), why="a memory bomb, and no quadratic search for it")
+    case("safetensors_100000_times_one_name", st(b"{" + b",".join([b'"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}'] * 100_000) + b"}"),
+         ("safetensors.duplicate", "error"))
+    case("safetensors_million_keys_of_one_byte", st(b'{"__metadata__":{"format":"pt",' + b",".join([b'"a":""'] * 1_000_000) + b"}}"), None, inspect=0)
+    case("safetensors_name_with_nul", st({"a\0b": tensor([1], 0, 4)}, bytes(4)), ("name.control", "error"), inspect=0)
+    case("safetensors_bomb_of_empty_tensors", st({"a": tensor([2**62, 0, 2**62], 0, 0)}), None, inspect=0, why="nothing times anything is nothing")
     # what must not be refused
+    case("safetensors_white_space_around", st(b' \r\n\t{"__metadata__":{"format":"pt"}} \t\r\n'), None, inspect=0)
+    case("safetensors_rank_300", st({"a": tensor([1] * 300, 0, 4)}, bytes(4)), None, inspect=0, why="the reference has no limit")
     case("safetensors_header_begins_with_blank", st(b' {"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', bytes(4)),
          None, inspect=0, why="the specification forbids it, the reference reads it")
     case("safetensors_nan_and_inf", st({"a": tensor([4], 0, 16)}, struct.pack("<4f", float("nan"), float("inf"), -float("inf"), 0)), None, inspect=0)
@@ -133,11 +150,53 @@ def index_cases():
     case("index_total_size", model(sound, 9), ("index.total_size", "warning"), inspect=0)
     case("index_tensor_twice", {**model(sound), names[1]: st({"a": tensor([1], 0, 4), "b": tensor([1], 4, 8)}, bytes(8))},
          ("index.duplicate_tensor", "warning"), inspect=0)
+    case("index_shard_behind_a_backslash", model({**sound, "c": "..\\x.safetensors"}), ("index.shard_outside", "error"), inspect=0)
+    case("index_shard_in_a_folder_that_leads_out", model({**sound, "c": "sub/../../x.safetensors"}), ("index.shard_outside", "error"), inspect=0)
+    case("index_shard_with_nul", model({**sound, "c": "x\0.safetensors"}), ("index.missing_shard", "error"), inspect=0)
+    case("index_shard_is_no_text", {**model(sound), "model.safetensors.index.json": b'{"weight_map":{"a":1}}'}, ("model.unreadable", "error"))
+    case("index_shard_is_a_folder", {**model({**sound, "c": "sub"}), "sub/x": b""}, ("file.unreadable", "error"), inspect=6)
+    case("index_shard_is_a_link_to_elsewhere", {**model(sound), names[1]: ("link", "../index_sound/" + names[1])}, ("folder.link_outside", "info"), inspect=0)
+    case("index_shard_is_a_link_to_itself", {**model(sound), names[1]: ("link", names[1])}, ("index.missing_shard", "error"), inspect=0)
+    case("index_key_twice", {**model(sound), "model.safetensors.index.json": b'{"weight_map":{"a":"%s","a":"%s","b":"%s"}}' % tuple(n.encode() for n in (*names, names[1]))},
+         ("index.duplicate_key", "warning"), inspect=0)
+    case("index_total_size_is_text", model(sound, "8"), None, inspect=0, why="seen in the wild")
+    case("index_without_metadata", {**model(sound), "model.safetensors.index.json": json.dumps({"weight_map": sound}).encode()}, None, inspect=0)
+    case("index_shard_in_a_folder", {**{n: d for n, d in model({"a": names[0], "b": "sub/" + names[1]}).items() if n != names[1]}, "sub/" + names[1]: b}, None, inspect=0)
     case("index_no_json", {**model(sound), "model.safetensors.index.json": b"{"}, ("model.unreadable", "error"))
     case("index_set_with_a_gap", {names[0]: a}, ("files.missing_part", "error"), inspect=0, target=names[0])
     case("index_shard_is_a_pointer", {**model(sound), names[1]: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n"},
          ("file.unreadable", "error"), inspect=4)
     case("index_shard_is_a_web_page", {**model(sound), names[1]: b"<!DOCTYPE html><title>404</title>"}, ("file.unreadable", "error"))
+
+
+def config_cases():
+    plain = st({"a": tensor([1], 0, 4)}, bytes(4))
+
+    def model(config, weights=plain, **more):
+        return {"model.safetensors": weights, "config.json": config if isinstance(config, bytes) else json.dumps(config).encode(), **more}
+
+    case("config_no_json", model(b"{"), ("config.invalid", "warning"), inspect=0)
+    case("config_empty", model(b""), ("config.empty", "warning"), inspect=0)
+    case("config_is_a_list", model(b"[]"), ("config.invalid", "warning"), inspect=0)
+    case("config_nesting_100000", model(b'{"a":' + b"[" * 100_000), ("config.invalid", "warning"), inspect=0, why="recursion")
+    case("config_asks_for_code", model({"auto_map": {"AutoModel": "modeling.Model"}}), ("config.remote_code", "info"), inspect=0)
+    case("config_is_a_link_to_elsewhere", {**model({}), "config.json": ("link", "../config_no_json/config.json")}, ("folder.link_outside", "info"), inspect=0)
+    case("config_template_breaks_out", model({}, **{"chat_template.jinja": b"{{ ''.__class__.__mro__ }}"}), ("template.escape", "warning"), inspect=0,
+         why="CVE-2024-34359")
+    case("folder_name_with_escape", model({}, **{"a\x1b[2Jb.txt": b"x"}), ("folder.name", "warning"), inspect=0)
+    case("folder_holds_a_program", model({}, helper=b"\x7fELF" + bytes(60)), ("folder.program", "warning"), inspect=0)
+    # what must not be refused: layers without experts, no output head, a config of a kind that nobody knows
+    layer = "model.layers.%d.mlp.%s.weight"
+    moe = {layer % (1, "gate"): [2, 4]} | {layer % (1, f"experts.{e}.{p}_proj"): [4, 4] for e in (0, 1) for p in ("gate", "up", "down")}
+    dense = {layer % (0, f"{p}_proj"): [4, 4] for p in ("gate", "up", "down")}
+    tensors, at = {}, 0
+    for name, shape in {**dense, **moe}.items():
+        n = 4 * shape[0] * shape[1]
+        tensors[name], at = tensor(shape, at, at + n), at + n
+    mixed = {"architectures": ["Qwen2MoeForCausalLM"], "model_type": "qwen2_moe", "num_experts": 2, "num_experts_per_tok": 1, "num_hidden_layers": 2,
+             "hidden_size": 4, "mlp_only_layers": [0], "tie_word_embeddings": True}
+    case("config_layers_without_experts", model(mixed, st(tensors, bytes(at))), None, inspect=0)
+    case("config_of_an_unknown_kind", model({"model_type": "nobody_knows", "architectures": ["NobodyKnows"]}), None, inspect=0)
 
 
 # ---- GGUF ----
@@ -181,7 +240,7 @@ def split_cases():
     case("gguf_split_name_in_two_parts", files(first, part(1, 2, 2)), ("index.duplicate_tensor", "warning"), inspect=0)
     case("gguf_split_without_its_keys", files(gguf(infos=[info("a", [8])], data=bytes(32)), gguf([], [info("b", [8])], bytes(32))), None, inspect=0,
          why="FreeToken #154: some splitters omit them")
-    case("gguf_several_models", {"a.gguf": first, "b.gguf": second}, ("model.unreadable", "error"), inspect=4, target=".")
+    case("gguf_several_models", {"a.gguf": first, "b.gguf": second}, ("model.several", "info"), inspect=4, target=".")
 
 
 def gguf_cases():
@@ -247,7 +306,24 @@ def gguf_cases():
     case("gguf_more_experts_chosen_than_there_are", gguf([ARCH, kv("llama.expert_used_count", 4, struct.pack("<I", 9))], experts, bytes(1152)),
          ("experts.top_k", "warning"), inspect=0)
     split_cases()
+    for name, at in (("magic", 6), ("counts", 20), ("keys", 40), ("tensors", -70)):
+        unreadable(f"gguf_cut_in_its_{name}", gguf(infos=[t], data=bytes(32))[:at], "CVE-2024-32878: a clean-up of what was never made")
+    case("gguf_no_data", gguf(infos=[t]), ("gguf.short", "error"), why="CVE-2024-41130")
+    unreadable("gguf_tensor_name_not_utf8", gguf(infos=[info(b"\xff", [8])], data=bytes(32)))
+    case("gguf_data_for_another_alignment", gguf([ARCH, kv("general.alignment", 4, struct.pack("<I", 64))], [t, info("b", [8], 0, 32)], bytes(128), alignment=64),
+         ("gguf.offset", "error"))
     # what must not be refused
+    for name in ("block_count", "attention.head_count", "context_length", "embedding_length"):
+        for value in (0, 513, 2**32 - 1):
+            case(f"gguf_{name.replace('.', '_')}_{value}", gguf([ARCH, kv(f"llama.{name}", 4, struct.pack("<I", value))], [t], bytes(32)), None, inspect=0,
+                 why="Ollama: division by zero; llama.cpp #25821, #26051: over 512")
+    case("gguf_array_of_narrow_integers", gguf([ARCH, kv("tokenizer.ggml.token_type", 9, struct.pack("<IQ", 1, 3) + b"\1\1\1")], [t], bytes(32)), None, inspect=0,
+         why="#26690: read as 32 bits each")
+    case("gguf_token_minus_one", gguf([ARCH, kv("tokenizer.ggml.tokens", 9, struct.pack("<IQ", 8, 1) + text("<0x-1>"))], [t], bytes(32)), None, inspect=0, why="#25969")
+    case("gguf_token_of_1_MB", gguf([ARCH, kv("tokenizer.ggml.tokens", 9, struct.pack("<IQ", 8, 1) + text("x" * 1_000_000))], [t], bytes(32)), None, inspect=0,
+         why="CVE-2025-49847")
+    case("gguf_200000_tensors", gguf(infos=[info(f"t.{i}", [8], 0, 32 * i) for i in range(200_000)], data=bytes(32 * 200_000)), None, inspect=0,
+         why="names are compared with a hash, not each with each")
     for name, kind, value in (("text", 8, text("many")), ("list", 9, struct.pack("<IQI", 4, 1, 7)), ("fraction", 6, struct.pack("<f", 4.5)),
                               ("negative", 11, b"\xff" * 8)):
         case(f"gguf_expert_count_is_a_{name}", gguf([ARCH, kv("llama.block_count", kind, value)], experts, bytes(1152)), None, inspect=0,
@@ -312,6 +388,16 @@ def numpy_cases():
     case("zip_encrypted_flag", sound[:directory + 8] + b"\x01" + sound[directory + 9:], ("zip.member", "error"), why="CVE-2025-1945")
     case("zip_method_unknown", sound[:directory + 10] + b"\x63" + sound[directory + 11:], ("zip.member", "error"))
     end = sound.rindex(b"PK\x05\x06")
+    case("zip_data_descriptor", sound[:6] + b"\x08" + sound[7:directory + 8] + b"\x08" + sound[directory + 9:], ("zip.member", "error"),
+         why="CVE-2025-1945: flag bits")
+    case("zip_sizes_differ", sound[:18] + struct.pack("<II", 4, 4) + sound[26:], ("zip.member", "error"))
+    data = sound.index(four)
+    case("zip_checksum_wrong", sound[:data + 140] + b"\x77" + sound[data + 141:], ("zip.crc", "error"), why="CVE-2025-10156")
+    case("zip_deflated_checksum_wrong", raw_zip("a.npy", zlib.compress(four, 9)[2:-4], len(four), 1), ("zip.crc", "error"))
+    case("zip_inflates_to_less", raw_zip("a.npy", zlib.compress(four, 9)[2:-4], len(four) + 8, zlib.crc32(four)), ("zip.member", "error"))
+    case("zip_deflate_damaged", raw_zip("a.npy", b"\xff" * 20, len(four), zlib.crc32(four)), ("zip.member", "error"))
+    case("zip_name_leads_out", npz([("../../a.npy", four)]), None, inspect=0, why="nothing is unpacked to a disk")
+    unreadable("npz_is_seven_zip", b"7z\xbc\xaf\x27\x1c" + bytes(100), "nullifAI: the loader unpacks what the scanner cannot", inspect=4)
     unreadable("zip_directory_beyond_the_file", sound[:end + 16] + struct.pack("<I", 2**31) + sound[end + 20:])
     unreadable("zip_without_an_end", sound[:end])
     unreadable("zip_entry_count", sound[:end + 8] + struct.pack("<HH", 60000, 60000) + sound[end + 12:])
@@ -377,6 +463,33 @@ def torch_cases():
                          ("os", "path.os.system")):
         case(f"pickle_global_{module.replace('.', '_')}_{name.replace('.', '_')}", torch(call(module, name)), ("torch.dangerous_global", "error"),
              inspect=0, why="CVE-2025-1716, 10157, 56315, GHSA-5j3x: names are judged by what they can reach")
+    for module, name in (("_posixsubprocess", "fork_exec"), ("_io", "FileIO"), ("_pyio", "open"), ("io", "open"), ("importlib", "import_module"),
+                         ("ctypes", "CDLL"), ("shutil", "rmtree"), ("code", "InteractiveInterpreter"), ("timeit", "timeit"), ("cProfile", "run"),
+                         ("pty", "spawn"), ("webbrowser", "open"), ("socket", "create_connection"), ("urllib.request", "urlopen"), ("operator", "attrgetter"),
+                         ("functools", "partial"), ("builtins", "getattr"), ("types", "FunctionType"), ("asyncio.unix_events", "_UnixSubprocessTransport"),
+                         ("torch.serialization", "load"), ("bdb", "Bdb"), ("pdb", "run"), ("doctest", "debug_script"), ("trace", "Trace"), ("venv", "create"),
+                         ("pydoc", "pipepager"), ("lib2to3.pgen2.grammar", "Grammar.loads"), ("idlelib.pyshell", "ModifiedInterpreter"), ("ensurepip", "bootstrap"),
+                         ("multiprocessing.util", "spawnv_passfds"), ("distutils.file_util", "write_file"), ("zipimport", "zipimporter")):
+        case(f"pickle_global_{module.replace('.', '_')}_{name.replace('.', '_')}", torch(call(module, name)), ("torch.dangerous_global", "error"), inspect=0,
+             why="gadgets of picklescan's and fickling's advisories, and of arXiv 2508.19774")
+    raw = STATE[:-1] + b"X\x01\0\0\0x"
+    by_stack = raw + b"X\x05\0\0\0posixX\x06\0\0\0system\x93X\x04\0\0\0true\x85Rs."
+    case("pickle_global_put_together_from_texts", torch(by_stack), ("torch.dangerous_global", "error"), inspect=0)
+    case("pickle_instance_by_name", torch(raw + b"(X\x04\0\0\0trueiposix\nsystem\ns."), ("torch.dangerous_global", "error"), inspect=0)
+    case("pickle_object_by_name", torch(raw + b"(cposix\nsystem\nX\x04\0\0\0trueos."), ("torch.dangerous_global", "error"), inspect=0)
+    case("pickle_payload_dropped", torch(b"\x80\x02cposix\nsystem\nX\x04\0\0\0true\x85R0" + STATE[2:]), ("torch.dangerous_global", "error"), inspect=0,
+         why="called, and its result thrown away")
+    unreadable("pickle_payload_before_damage", torch(call("posix", "system")[:-1] + b"\xff"), "scanners that stop at an error see nothing")
+    case("pickle_extension_registry", torch(raw + b"\x82\x01s."), ("torch.unknown_global", "warning"), inspect=0, why="a number that stands for any global")
+    case("pickle_second_one_in_the_archive", torch(STATE, extra=[("m/extra.pkl", call("posix", "system"))]), ("torch.other_pickle", "warning"), inspect=0,
+         why="CVE-2025-1889: the loader takes another member")
+    case("pickle_under_another_name", {"x.safetensors": torch(call("posix", "system"))}, ("torch.dangerous_global", "error"), inspect=0,
+         why="CVE-2025-10155: the content decides, not the extension")
+    case("pickle_bare", {"x.bin": call("posix", "system")}, ("torch.dangerous_global", "error"), inspect=4, why="what torch.load and joblib both take")
+    unreadable("pickle_in_seven_zip", {"x.bin": b"7z\xbc\xaf\x27\x1c" + bytes(100)}, "nullifAI", inspect=4)
+    case("pickle_stack_of_million", torch(b"\x80\x02" + b"(" * 1_000_000 + b"N."), None, inspect=0)
+    case("torch_data_twice", torch(STATE, extra=[("m/data.pkl", STATE)]), ("zip.duplicate", "error"))
+    case("torch_checksum_wrong", torch(STATE).replace(b"byteorderlittle", b"byteorderbittle"), ("zip.crc", "error"), why="CVE-2025-10156")
     case("pickle_global_unknown", torch(call("my_library.things", "Thing")), ("torch.unknown_global", "warning"), inspect=0)
     unreadable("pickle_unknown_opcode", torch(STATE[:-1] + b"\xff."))
     unreadable("pickle_without_an_end", torch(STATE[:-1]), "a stream still moving")
@@ -395,6 +508,7 @@ def cases():
     if not CASES:
         safetensors_cases()
         index_cases()
+        config_cases()
         gguf_cases()
         numpy_cases()
         torch_cases()
