@@ -93,6 +93,7 @@ static ms_status look_at(ms_verify *v, const ms_checkpoint *ckpt, const ms_verif
     MS_TRY(list_files(v, ckpt, err));
     add_notes(v, &ckpt->notes);
     MS_TRY(ms_verify_formats(v, ckpt, err));
+    MS_TRY(ms_verify_archives(v, ckpt, options, err));
     MS_TRY(look_at_banks(v, ckpt, err));
     if (v->is_folder) MS_TRY(ms_verify_folder(v, ckpt, err));
     return options->values ? ms_verify_values(v, ckpt, options, err) : MS_OK;
@@ -131,6 +132,7 @@ static ms_status look_at_each(ms_verify *v, const ms_verify_options *options, bo
             v->n_tensors += ckpt->n_tensors;
             add_notes(v, &ckpt->notes);
             status = ms_verify_formats(v, ckpt, err);
+            if (status == MS_OK) status = ms_verify_archives(v, ckpt, options, err);
             if (status == MS_OK && options->values) status = ms_verify_values(v, ckpt, options, err);
             ms_checkpoint_close(ckpt);
         } else if (is_our_trouble(opened)) {
@@ -138,6 +140,7 @@ static ms_status look_at_each(ms_verify *v, const ms_verify_options *options, bo
         } else {
             const ms_note note = {MS_NOTE_ERROR, "file.unreadable", path, MS_STR(""), MS_NOTE_NO_OFFSET, ms_str_of(why.text)};
             add_note(v, &note);
+            status = ms_verify_bare_pickle(v, path.text, err);
         }
         v->n_bytes += row.n_bytes;
     }
@@ -159,7 +162,7 @@ static ms_status look_without_model(ms_verify *v, const char *path, const ms_ver
         v->n_bytes = v->files.items[0].n_bytes;
         const ms_note note = {MS_NOTE_ERROR, "file.unreadable", given, MS_STR(""), MS_NOTE_NO_OFFSET, ms_str_of(why)};
         add_note(v, &note);
-        return MS_OK;
+        return ms_verify_bare_pickle(v, path, err);
     }
     const size_t n_before = v->findings.n;
     bool is_model = !v->is_folder, has_index = !v->is_folder;

@@ -2,7 +2,7 @@
 """Hostile and merely odd models, one for each mechanism that broke a reader somewhere, with the verdict they must get.
 
     make_hostile.py FOLDER           writes FOLDER/NAME/..., one folder a case
-    for case in make_hostile.cases(): case.name, case.files, case.target, case.inspect, case.verify, case.finding, case.why
+    for case in make_hostile.cases(): case.name, case.files, case.target, case.inspect, case.verify, case.finding, case.why, case.options
 
 Names say the mechanism, `why` where it comes from. Only the standard library; the same bytes on every run.
 """
@@ -28,9 +28,10 @@ class Case:
     verify: int        # exit code of `verify`
     finding: tuple     # (code, severity) that `verify --json` must hold; None: no error and no warning
     why: str
+    options: tuple     # more words for `verify`
 
 
-def case(name, files, finding, inspect=3, verify=None, target=None, why=""):
+def case(name, files, finding, inspect=3, verify=None, target=None, why="", options=()):
     if isinstance(files, bytes):
         extension = name.split("_")[0]
         extension = {"pickle": "pt", "torch": "pt", "zip": "npz"}.get(extension, extension)
@@ -39,7 +40,7 @@ def case(name, files, finding, inspect=3, verify=None, target=None, why=""):
         target = next(iter(files)) if len(files) == 1 else "."
     if verify is None:
         verify = int(finding is not None and finding[1] == "error")
-    CASES.append(Case(name, files, target, inspect, verify, finding, why))
+    CASES.append(Case(name, files, target, inspect, verify, finding, why, options))
 
 
 def unreadable(name, files, why="", inspect=3, **more):
@@ -152,13 +153,13 @@ def index_cases():
          ("index.duplicate_tensor", "warning"), inspect=0)
     case("index_shard_behind_a_backslash", model({**sound, "c": "..\\x.safetensors"}), ("index.shard_outside", "error"), inspect=0)
     case("index_shard_in_a_folder_that_leads_out", model({**sound, "c": "sub/../../x.safetensors"}), ("index.shard_outside", "error"), inspect=0)
-    case("index_shard_with_nul", model({**sound, "c": "x\0.safetensors"}), ("index.missing_shard", "error"), inspect=0)
+    case("index_shard_with_nul", model({**sound, "c": "x\0.safetensors"}), ("index.shard_outside", "error"), inspect=0)
     case("index_shard_is_no_text", {**model(sound), "model.safetensors.index.json": b'{"weight_map":{"a":1}}'}, ("model.unreadable", "error"))
-    case("index_shard_is_a_folder", {**model({**sound, "c": "sub"}), "sub/x": b""}, ("file.unreadable", "error"), inspect=6)
+    case("index_shard_is_a_folder", {**model({**sound, "c": "sub"}), "sub/x": b""}, ("index.missing_shard", "error"), inspect=0)
     case("index_shard_is_a_link_to_elsewhere", {**model(sound), names[1]: ("link", "../index_sound/" + names[1])}, ("folder.link_outside", "info"), inspect=0)
     case("index_shard_is_a_link_to_itself", {**model(sound), names[1]: ("link", names[1])}, ("index.missing_shard", "error"), inspect=0)
     case("index_key_twice", {**model(sound), "model.safetensors.index.json": b'{"weight_map":{"a":"%s","a":"%s","b":"%s"}}' % tuple(n.encode() for n in (*names, names[1]))},
-         ("index.duplicate_key", "warning"), inspect=0)
+         ("index.tensor_elsewhere", "warning"), inspect=0)
     case("index_total_size_is_text", model(sound, "8"), None, inspect=0, why="seen in the wild")
     case("index_without_metadata", {**model(sound), "model.safetensors.index.json": json.dumps({"weight_map": sound}).encode()}, None, inspect=0)
     case("index_shard_in_a_folder", {**{n: d for n, d in model({"a": names[0], "b": "sub/" + names[1]}).items() if n != names[1]}, "sub/" + names[1]: b}, None, inspect=0)
@@ -388,16 +389,18 @@ def numpy_cases():
     case("zip_encrypted_flag", sound[:directory + 8] + b"\x01" + sound[directory + 9:], ("zip.member", "error"), why="CVE-2025-1945")
     case("zip_method_unknown", sound[:directory + 10] + b"\x63" + sound[directory + 11:], ("zip.member", "error"))
     end = sound.rindex(b"PK\x05\x06")
-    case("zip_data_descriptor", sound[:6] + b"\x08" + sound[7:directory + 8] + b"\x08" + sound[directory + 9:], ("zip.member", "error"),
-         why="CVE-2025-1945: flag bits")
+    case("zip_data_descriptor", sound[:6] + b"\x08" + sound[7:directory + 8] + b"\x08" + sound[directory + 9:], None, inspect=0,
+         why="torch writes such flags itself")
+    case("zip_flags_differ", sound[:6] + b"\x01" + sound[7:], ("zip.member", "error"), why="CVE-2025-1945: flag bits")
     case("zip_sizes_differ", sound[:18] + struct.pack("<II", 4, 4) + sound[26:], ("zip.member", "error"))
-    data = sound.index(four)
-    case("zip_checksum_wrong", sound[:data + 140] + b"\x77" + sound[data + 141:], ("zip.crc", "error"), why="CVE-2025-10156")
-    case("zip_deflated_checksum_wrong", raw_zip("a.npy", zlib.compress(four, 9)[2:-4], len(four), 1), ("zip.crc", "error"))
-    case("zip_inflates_to_less", raw_zip("a.npy", zlib.compress(four, 9)[2:-4], len(four) + 8, zlib.crc32(four)), ("zip.member", "error"))
-    case("zip_deflate_damaged", raw_zip("a.npy", b"\xff" * 20, len(four), zlib.crc32(four)), ("zip.member", "error"))
-    case("zip_name_leads_out", npz([("../../a.npy", four)]), None, inspect=0, why="nothing is unpacked to a disk")
-    unreadable("npz_is_seven_zip", b"7z\xbc\xaf\x27\x1c" + bytes(100), "nullifAI: the loader unpacks what the scanner cannot", inspect=4)
+    last = sound.index(four) + len(four) - 1
+    case("zip_checksum_wrong", sound[:last] + b"\x77" + sound[last + 1:], ("zip.crc", "error"), inspect=0, options=("--values",), why="CVE-2025-10156")
+    case("zip_deflated_checksum_wrong", raw_zip("a.npy", zlib.compress(four, 9)[2:-4], len(four), 1), ("values.unreadable", "error"), inspect=0,
+         options=("--values",))
+    case("zip_inflates_to_less", raw_zip("a.npy", zlib.compress(four, 9)[2:-4], len(four) + 8, zlib.crc32(four)), ("npz.trailing", "error"))
+    case("zip_deflate_damaged", raw_zip("a.npy", b"\xff" * 20, len(four), zlib.crc32(four)), ("npz.member", "error"))
+    case("zip_name_leads_out", npz([("../../a.npy", four)]), ("zip.member", "error"))
+    unreadable("npz_is_seven_zip", b"7z\xbc\xaf\x27\x1c" + bytes(100), "nullifAI: the loader unpacks what the scanner cannot")
     unreadable("zip_directory_beyond_the_file", sound[:end + 16] + struct.pack("<I", 2**31) + sound[end + 20:])
     unreadable("zip_without_an_end", sound[:end])
     unreadable("zip_entry_count", sound[:end + 8] + struct.pack("<HH", 60000, 60000) + sound[end + 12:])
@@ -480,8 +483,8 @@ def torch_cases():
     case("pickle_payload_dropped", torch(b"\x80\x02cposix\nsystem\nX\x04\0\0\0true\x85R0" + STATE[2:]), ("torch.dangerous_global", "error"), inspect=0,
          why="called, and its result thrown away")
     unreadable("pickle_payload_before_damage", torch(call("posix", "system")[:-1] + b"\xff"), "scanners that stop at an error see nothing")
-    case("pickle_extension_registry", torch(raw + b"\x82\x01s."), ("torch.unknown_global", "warning"), inspect=0, why="a number that stands for any global")
-    case("pickle_second_one_in_the_archive", torch(STATE, extra=[("m/extra.pkl", call("posix", "system"))]), ("torch.other_pickle", "warning"), inspect=0,
+    unreadable("pickle_extension_registry", torch(raw + b"\x82\x01s."), "a number that stands for any global", inspect=4)
+    case("pickle_second_one_in_the_archive", torch(STATE, extra=[("m/extra.pkl", call("posix", "system"))]), ("torch.other_pickle", "warning"), inspect=0, verify=1,
          why="CVE-2025-1889: the loader takes another member")
     case("pickle_under_another_name", {"x.safetensors": torch(call("posix", "system"))}, ("torch.dangerous_global", "error"), inspect=0,
          why="CVE-2025-10155: the content decides, not the extension")
@@ -489,7 +492,10 @@ def torch_cases():
     unreadable("pickle_in_seven_zip", {"x.bin": b"7z\xbc\xaf\x27\x1c" + bytes(100)}, "nullifAI", inspect=4)
     case("pickle_stack_of_million", torch(b"\x80\x02" + b"(" * 1_000_000 + b"N."), None, inspect=0)
     case("torch_data_twice", torch(STATE, extra=[("m/data.pkl", STATE)]), ("zip.duplicate", "error"))
-    case("torch_checksum_wrong", torch(STATE).replace(b"byteorderlittle", b"byteorderbittle"), ("zip.crc", "error"), why="CVE-2025-10156")
+    case("torch_checksum_wrong", torch(STATE).replace(b"byteorderlittle", b"byteorderlittlE"), ("zip.crc", "error"), inspect=0, options=("--values",),
+         why="CVE-2025-10156")
+    tail = torch(STATE, bytes(range(24)))
+    case("torch_weights_damaged", tail.replace(bytes(range(24)), bytes(range(23)) + b"\0"), ("zip.crc", "error"), inspect=0, options=("--values",))
     case("pickle_global_unknown", torch(call("my_library.things", "Thing")), ("torch.unknown_global", "warning"), inspect=0)
     unreadable("pickle_unknown_opcode", torch(STATE[:-1] + b"\xff."))
     unreadable("pickle_without_an_end", torch(STATE[:-1]), "a stream still moving")
