@@ -54,15 +54,8 @@ static bool is_digest(ms_str digest) {
     return good;
 }
 
-typedef struct model_layer { /* of a manifest */
-    ms_str digest;           /* "" when there is none */
-    int64_t n_bytes;         /* -1: not said */
-    bool is_scattered;       /* its tensors are layers of their own */
-} model_layer;
-
-/* The texts lie in the arena. What is no manifest has no layers. */
-static model_layer find_layer(const char *text, size_t n, ms_arena *arena) {
-    model_layer found = {.digest = MS_STR(""), .n_bytes = -1};
+ms_model_layer ms_local_models_layer(const char *text, size_t n, ms_arena *arena) {
+    ms_model_layer found = {.digest = MS_STR(""), .n_bytes = -1};
     const ms_json_value *top = NULL;
     if (n == 0 || ms_json_parse(&top, text, n, arena, NULL) != MS_OK) return found;
     const ms_json_value *const layers = ms_json_get(top, "layers");
@@ -71,13 +64,14 @@ static model_layer find_layer(const char *text, size_t n, ms_arena *arena) {
         const ms_str type = ms_json_as_str(ms_json_get(layer, "mediaType"), MS_STR(""));
         found.is_scattered |= ms_str_is(type, "application/vnd.ollama.image.tensor");
         if (!ms_str_is(type, "application/vnd.ollama.image.model")) continue;
-        found.digest = ms_json_as_str(ms_json_get(layer, "digest"), MS_STR(""));
+        const ms_str digest = ms_json_as_str(ms_json_get(layer, "digest"), MS_STR(""));
+        if (is_digest(digest)) found.digest = ms_str_sub(digest, 7, digest.size);
         found.n_bytes = ms_json_as_i64(ms_json_get(layer, "size"), -1);
     }
     return found;
 }
 
-static ms_status check_blob(ms_str blob, const model_layer *layer, ms_str manifest, ms_err *err) {
+static ms_status check_blob(ms_str blob, const ms_model_layer *layer, ms_str manifest, ms_err *err) {
     uint64_t n_bytes = 0;
     MS_FAIL_IF(!ms_files_is_regular(blob.text), MS_ERR_NOT_FOUND, err,
                "%s: its model is '%s', which is not there; pull it again with ollama", ms_str_shown(manifest).text,
@@ -94,10 +88,10 @@ static ms_status blob_of(ms_str *out, ms_arena *arena, ms_str manifest, ms_str r
     ms_buf text = {0};
     ms_arena parsed = {0};
     if (ms_files_read(&text, manifest.text, MAX_MANIFEST, NULL) != MS_OK) ms_buf_clear(&text);
-    const model_layer layer = find_layer(text.bytes, text.size, &parsed);
+    const ms_model_layer layer = ms_local_models_layer(text.bytes, text.size, &parsed);
     ms_status status = MS_OK;
-    if (is_digest(layer.digest)) {
-        const ms_str blob = join(arena, root, "blobs/sha256-", ms_str_sub(layer.digest, 7, layer.digest.size));
+    if (layer.digest.size) {
+        const ms_str blob = join(arena, root, "blobs/sha256-", layer.digest);
         status = blob.text ? check_blob(blob, &layer, manifest, err) : ms_err_memory(err, "a path");
         if (status == MS_OK) *out = blob;
     } else if (layer.is_scattered) {

@@ -21,4 +21,13 @@
  * or "lmstudio:" that are not there. */
 ms_status ms_local_models_find(ms_str *out, ms_arena *arena, ms_str text, const ms_hub_env *env, ms_env_get *get, ms_err *err);
 
+typedef struct ms_model_layer { /* what a manifest of Ollama says */
+    ms_str digest;              /* SHA-256 of the GGUF file, 64 hex digits; "" when there is none */
+    int64_t n_bytes;            /* of it; -1: not said */
+    bool is_scattered;          /* its tensors are layers of their own */
+} ms_model_layer;
+
+/* Texts lie in the arena or are borrowed from `text`. What is no manifest has no such layer. */
+ms_model_layer ms_local_models_layer(const char *text, size_t n, ms_arena *arena);
+
 #endif

@@ -416,6 +416,39 @@ def torch():
 
 
 @subject
+def hub():
+    commit, sha256 = "0123456789abcdef0123456789abcdef01234567", "0123456789abcdef" * 4
+    entries = [{"type": "directory", "oid": commit, "size": 0, "path": "sub"},
+               {"type": "file", "oid": commit, "size": 1158, "path": "sub/config.json"},
+               {"type": "file", "oid": commit, "size": 134, "path": "m.gguf", "xetHash": sha256,
+                "lfs": {"oid": sha256, "size": 5000000000, "pointerSize": 134}}]
+    yield "listing", b"L" + json.dumps(entries).encode()
+    hostile = [{"type": "file", "size": 1, "oid": "../x", "path": p} for p in ("../a", "/a", "a/../../b", "a\\b", "a\0b", "a//b", "\u00fc", "")]
+    hostile += [{"type": "file", "path": "a", "size": s} for s in (-1, 1.5, 1e300, 2 ** 64 - 1, "7", None, [])] + [{}, {"lfs": []}]
+    yield "listing_hostile", b"L" + json.dumps(hostile).encode()
+    yield "listing_no_list", b'L{"error": "no"}'
+    yield "listing_cut", b'L[{"type": "file"'
+    yield "commit", b"C" + json.dumps({"id": "a/b", "sha": commit, "siblings": [{"rfilename": "x"}]}).encode()
+    yield "commit_long", b'C{"sha": "' + commit.encode() + b'0"}'
+    for i, url in enumerate(("https://hub.example/x/api?cursor=2", "https://huggingface.co/api", "/api", "//evil.example", "https://hub.example/xy", "")):
+        yield f"next_{i}", b"N" + url.encode()
+    yield "headers", b"H" + b"\r\n".join((
+        b"HTTP/1.1 302 Found", b"Location: https://cdn.example/x?y=z", b"X-Repo-Commit: " + commit.encode(), b'ETag: W/"abc"',
+        b'X-Linked-Etag: "def"', b"Content-Range: bytes 5-9/100", b"Content-Length: 5", b"Retry-After: Wed, 21 Oct 2026 07:28:00 GMT",
+        b"Date: Wed, 21 Oct 2026 07:27:00 GMT", b'Link: <https://a/1>; rel="prev", <https://a/2>; rel="next"',
+        b'ratelimit: "api";r=0;t=55', b"X-Error-Code: GatedRepo", b"X-Error-Message: no", b"Content-Encoding: gzip", b""))
+    yield "headers_numbers", b"H" + b"\n".join((
+        b"Content-Range: bytes 18446744073709551616-/99999999999999999999", b"Content-Length: -5", b"Retry-After: 99999999999999999999",
+        b"Date: Wed, 99 Xxx 9999 99:99:99 GMT", b"Retry-After: Fri, 31 Feb 0000 24:60:60 GMT", b"ratelimit: r=-1;t=99999999999999999999"))
+    for i, text in enumerate(("hf://a/b@refs/pr/3/dir/m.gguf", "hf:datasets/a/b@feature%2Fx/y z", "hf://gpt2@main/x", "https://hf.co/a/b/blob/v%31/x%20y?d=1#2",
+                              "https://hub.example/x/a/b/tree/main", "hf:////a//b//", "hf://a/b@%2E%2E%2Fx", "a/b@v1.0")):
+        yield f"address_{i}", b"A" + text.encode()
+    model = "application/vnd.ollama.image.model"
+    yield "manifest", b"M" + json.dumps({"schemaVersion": 2, "layers": [{"mediaType": model, "size": 4, "digest": f"sha256:{sha256}"}]}).encode()
+    yield "manifest_hostile", b"M" + json.dumps({"layers": [5, {}, {"mediaType": []}, {"mediaType": model, "digest": "sha256:" + "../" * 21 + "x"}]}).encode()
+
+
+@subject
 def config():
     base = {"model_type": "qwen2_moe", "architectures": ["Qwen2MoeForCausalLM"], "num_experts": 60, "num_experts_per_tok": 4,
             "moe_intermediate_size": 1408, "hidden_size": 2048, "num_hidden_layers": 24, "decoder_sparse_step": 1,
