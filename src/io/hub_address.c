@@ -232,10 +232,8 @@ void ms_hub_escape(ms_buf *out, ms_str text, bool keep_slash) {
 
 ms_str ms_hub_address_text(ms_arena *arena, const ms_hub_address *address) {
     ms_buf text = {0};
-    const bool special = ms_str_starts_with(address->revision, MS_STR("refs/pr/")) ||
-                         ms_str_starts_with(address->revision, MS_STR("refs/convert/"));
     ms_buf_printf(&text, "hf://%s%.*s@", ms_hub_kind_prefix(address->kind), (int)address->repo.size, address->repo.text);
-    ms_hub_escape(&text, address->revision, special);
+    ms_hub_escape(&text, address->revision, false);
     if (address->path.size) ms_buf_put_char(&text, '/');
     ms_buf_put_str(&text, address->path);
     const ms_str out = text.failed ? MS_STR_NONE : ms_arena_copy(arena, ms_buf_str(&text));

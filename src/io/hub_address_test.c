@@ -21,6 +21,7 @@ TEST(hub_address_takes_every_form_of_one_name) {
         {"hf://spaces/a/b", "a/b", "main", "", MS_HUB_SPACE},
         {"hf://a/b@refs/pr/3/dir/m.gguf", "a/b", "refs/pr/3", "dir/m.gguf", MS_HUB_MODEL},
         {"hf://a/b@refs/convert/parquet", "a/b", "refs/convert/parquet", "", MS_HUB_MODEL},
+        {"hf://a/b@refs/convert/x%2Fy/z", "a/b", "refs/convert/x/y", "z", MS_HUB_MODEL},
         {"hf://a/b@feature%2Fx/m.gguf", "a/b", "feature/x", "m.gguf", MS_HUB_MODEL},
         {"hf://a/b@refs%2Fpr%2F12", "a/b", "refs/pr/12", "", MS_HUB_MODEL},
         {"hf://a/b/file@2.gguf", "a/b", "main", "file@2.gguf", MS_HUB_MODEL},

@@ -441,7 +441,7 @@ def hub():
         b"Content-Range: bytes 18446744073709551616-/99999999999999999999", b"Content-Length: -5", b"Retry-After: 99999999999999999999",
         b"Date: Wed, 99 Xxx 9999 99:99:99 GMT", b"Retry-After: Fri, 31 Feb 0000 24:60:60 GMT", b"ratelimit: r=-1;t=99999999999999999999"))
     for i, text in enumerate(("hf://a/b@refs/pr/3/dir/m.gguf", "hf:datasets/a/b@feature%2Fx/y z", "hf://gpt2@main/x", "https://hf.co/a/b/blob/v%31/x%20y?d=1#2",
-                              "https://hub.example/x/a/b/tree/main", "hf:////a//b//", "hf://a/b@%2E%2E%2Fx", "a/b@v1.0")):
+                              "https://hub.example/x/a/b/tree/main", "hf:////a//b//", "hf://a/b@%2E%2E%2Fx", "a/b@v1.0", "hf://a/b@refs/convert//1%2Fz/y")):
         yield f"address_{i}", b"A" + text.encode()
     model = "application/vnd.ollama.image.model"
     yield "manifest", b"M" + json.dumps({"schemaVersion": 2, "layers": [{"mediaType": model, "size": 4, "digest": f"sha256:{sha256}"}]}).encode()
