@@ -11,6 +11,7 @@
 #include "cgroup.h"
 #include "cli.h"
 #include "cpu.h"
+#include "hub_env.h"
 #include "json_put.h"
 #include "lockdown.h"
 #include "ram.h"
@@ -150,6 +151,30 @@ static void check_jail(checks *list) {
     if (why_not) advise(c, "read files from strangers in a container or a virtual machine");
 }
 
+/* ---- the Hub ---- */
+
+static const char *get_variable(const char *name) { return getenv(name); }
+
+/* What the environment says; nothing is asked. */
+static void check_hub(checks *list) {
+    static const char section[] = "Hub";
+    ms_arena arena = {0};
+    ms_hub_env env;
+    ms_err why = {0};
+    if (ms_hub_env_read(&env, &arena, get_variable, &why) != MS_OK) {
+        advise(add(list, section, "environment", OFF, "models of the Hub cannot be read"), why.text);
+    } else {
+        add(list, section, "endpoint", OK, "%s", ms_str_shown(env.endpoint).text);
+        add(list, section, "cache", OK, "%s", env.cache.size ? ms_str_shown(env.cache).text : "none");
+        check *const token = add(list, section, "token", env.token.size ? OK : OFF, "%s%s", env.token.size ? "of " : "none",
+                                 ms_str_shown(env.token_from).text);
+        if (env.token.size == 0) advise(token, "private and gated models need one: set HF_TOKEN");
+        add(list, section, "network", env.offline ? OFF : OK, "%s",
+            env.offline ? "not asked, as HF_HUB_OFFLINE says" : "asked for models of the Hub only");
+    }
+    ms_arena_free(&arena);
+}
+
 /* ---- talking ---- */
 
 static void check_terminal(checks *list, const ms_cli *cli) {
@@ -224,6 +249,7 @@ static ms_status run(ms_cli *cli, ms_err *err) {
     check_memory(&list);
     check_files(&list);
     check_jail(&list);
+    check_hub(&list);
     check_terminal(&list, cli);
     check_features(&list);
 
