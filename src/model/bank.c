@@ -290,9 +290,9 @@ static bool add_tensor(ms_builder *b, const ms_tensor *t) {
     }
     for (uint64_t e = 0; e < axes.n_experts; e++) {
         const bool numbered = (layout & MS_LAY_STACKED) != 0;
-        const ms_matrix m = {.expert = numbered                    ? (int32_t)e
-                                       : t->role == MS_ROLE_EXPERT ? t->expert
-                                                                   : -1,
+        const ms_matrix m = {.expert = t->role != MS_ROLE_EXPERT ? -1
+                                       : numbered                ? (int32_t)e
+                                                                 : t->expert,
                              .rows = axes.n_out,
                              .cols = axes.n_in,
                              .first = e * axes.expert_stride,

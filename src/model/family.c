@@ -259,8 +259,8 @@ static bool row_fits(const ms_family_row *row, const ms_pattern *p) {
     if (row->layout & MS_LAY_STACKED) return p->rank >= 3;
     if (row->layout & (MS_LAY_ROW_STACKED | MS_LAY_COL_STACKED)) return p->rank == 2;
     switch (row->role) {
-    case MS_ROLE_EXPERT:
-    case MS_ROLE_SHARED_EXPERT: return p->rank >= 2;
+    case MS_ROLE_EXPERT: return p->rank >= 2;
+    case MS_ROLE_SHARED_EXPERT: return p->rank == 2 || (p->rank == 3 && p->dtype == MS_DTYPE_U8); /* blocks */
     case MS_ROLE_ROUTER: return p->rank == 2;
     case MS_ROLE_DENSE_FFN: return p->rank <= 2 || p->dtype == MS_DTYPE_U8;
     default: return true;
@@ -290,6 +290,16 @@ static ms_str last_component(ms_str text) {
     return ms_str_sub(text, from, text.size);
 }
 
+/* The last component that is no number: "input_layernorm" of "input_layernorm.{}". */
+static ms_str last_word(ms_str text) {
+    ms_str last = last_component(text);
+    while (ms_str_is(last, "{}") && text.size > last.size) {
+        text = ms_str_sub(text, 0, text.size - last.size - 1);
+        last = last_component(text);
+    }
+    return last;
+}
+
 static bool is_norm(ms_str component) {
     return ms_str_contains_nocase(component, MS_STR("norm")) || ms_str_starts_with(component, MS_STR("ln_")) ||
            ms_str_is(component, "ln") || ms_str_is(component, "ln1") || ms_str_is(component, "ln2");
@@ -306,7 +316,7 @@ static bool is_mixer(ms_str suffix) {
 }
 
 static ms_role role_by_words(const ms_pattern *p, const ms_parts *parts, ms_str module) {
-    const ms_str last = last_component(module), leafless = last_component(p->text);
+    const ms_str last = last_word(module), leafless = last_word(p->text);
     if (p->rank <= 1 && (is_norm(last) || is_norm(leafless))) return MS_ROLE_NORM;
     /* Layers for multi-token prediction bring their own: model.layers.61.embed_tokens, .shared_head.head */
     const bool at_the_ends = parts->layer_number < 0 || ms_str_is(ms_str_of(parts->section), "mtp") ||
@@ -330,17 +340,18 @@ static const ms_leaf *find_leaf(const ms_classifier *c, ms_str text, ms_str suff
     return best;
 }
 
-static bool has_weight(const ms_classifier *c, ms_str module) {
+/* The first pattern that is the weight of a module, or NULL. */
+static const ms_pattern *weight_of(const ms_classifier *c, ms_str module) {
     char text[MAX_NAME * 2];
-    if (ms_map_find(&c->by_text, module)) return true;
-    for (const ms_leaf *leaf = ms_leaves; leaf->text && module.size <= MAX_NAME; leaf++) {
+    const size_t *found = ms_map_find(&c->by_text, module);
+    for (const ms_leaf *leaf = ms_leaves; leaf->text && !found && module.size <= MAX_NAME; leaf++) {
         const size_t n = strlen(leaf->text);
         if (leaf->kind != MS_LEAF_WEIGHT) continue;
         memcpy(text, module.text, module.size);
         memcpy(text + module.size, leaf->text, n);
-        if (ms_map_find(&c->by_text, (ms_str){text, module.size + n})) return true;
+        found = ms_map_find(&c->by_text, (ms_str){text, module.size + n});
     }
-    return false;
+    return found ? &c->patterns.items[*found] : NULL;
 }
 
 static ms_role role_of_leaf(ms_role role, const ms_leaf *leaf) {
@@ -373,11 +384,21 @@ static void resolve(ms_classifier *c, ms_pattern *p) {
             if (rows != SIZE_MAX) entry = choose(c, rows, p);
         }
     }
-    const bool is_companion = p->leaf && p->leaf->kind == MS_LEAF_AUX && (!p->leaf->needs_weight || has_weight(c, p->module));
+    const bool is_companion = p->leaf && p->leaf->kind == MS_LEAF_AUX && (!p->leaf->needs_weight || weight_of(c, p->module));
     if (entry && p->leaf && p->leaf->kind == MS_LEAF_AUX && !is_companion) entry = NULL;
     if (entry) take_row(p, &parts, entry);
     else p->role = is_companion ? MS_ROLE_QUANT_AUX : role_by_words(p, &parts, p->module);
     if (p->dtype == MS_DTYPE_F8_E8M0) p->role = MS_ROLE_QUANT_AUX;
+}
+
+/* A bias fits rows that its weight does not (its rank says little): it follows the weight. */
+static void follow_weight(ms_classifier *c, ms_pattern *p) {
+    if (!p->row || !p->leaf || p->leaf->kind == MS_LEAF_WEIGHT || p->role == MS_ROLE_QUANT_AUX) return;
+    const ms_pattern *const weight = weight_of(c, p->module);
+    if (!weight || !weight->row || weight->row == p->row) return;
+    p->family = weight->family, p->row = weight->row;
+    p->role = role_of_leaf(weight->row->role, p->leaf);
+    p->proj = weight->proj, p->section = weight->section, p->expert_number = weight->expert_number;
 }
 
 static void find_telltales(ms_classifier *c) {
@@ -488,6 +509,7 @@ static ms_status classify(ms_classifier *c, ms_err *err) {
         if (!add_to_pattern(c, t)) return ms_err_memory(err, "the names of the tensors");
     find_telltales(c);
     for (size_t i = 0; i < c->patterns.n; i++) resolve(c, &c->patterns.items[i]);
+    for (size_t i = 0; i < c->patterns.n; i++) follow_weight(c, &c->patterns.items[i]);
     if (!rename_lonely_gates(c)) return ms_err_memory(err, "the projections");
     merge_lonely_coders(c);
     for (size_t i = 0; i < c->patterns.n; i++) {

@@ -21,6 +21,7 @@ enum {
 
 #define EXPERT(name, which, how) {name, MS_ROLE_EXPERT, MS_PROJ_##which, how, NULL, NULL}
 #define SHARED(name, which) {name, MS_ROLE_SHARED_EXPERT, MS_PROJ_##which, 0, NULL, NULL}
+#define SHARED_STACK(name, which) {name, MS_ROLE_SHARED_EXPERT, MS_PROJ_##which, STACKED, NULL, NULL}
 #define DENSE(name, which) {name, MS_ROLE_DENSE_FFN, MS_PROJ_##which, 0, NULL, NULL}
 #define ROUTER(name) {name, MS_ROLE_ROUTER, MS_PROJ_ROUTER, 0, NULL, NULL}
 #define PLAIN(name, role) {name, MS_ROLE_##role, MS_PROJ_NONE, 0, NULL, NULL}
@@ -36,9 +37,18 @@ static const ms_family_row per_expert_named[] = {
 };
 
 static const ms_family_row per_expert_w123[] = {
-    EXPERT("{moe}.experts.{e}.w1", GATE, 0),
-    EXPERT("{moe}.experts.{e}.w3", UP, 0),
-    EXPERT("{moe}.experts.{e}.w2", DOWN, 0),
+    EXPERT("{moe}.experts.{e}.w1", GATE, 0),   EXPERT("{moe}.experts.{e}.w3", UP, 0),
+    EXPERT("{moe}.experts.{e}.v1", UP, 0), /* DBRX, taken apart */
+    EXPERT("{moe}.experts.{e}.w2", DOWN, 0),   EXPERT("{moe}.experts.mlp.{e}.w1", GATE, 0),
+    EXPERT("{moe}.experts.mlp.{e}.v1", UP, 0), EXPERT("{moe}.experts.mlp.{e}.w2", DOWN, 0),
+};
+
+static const ms_family_row llama_moe[] = {
+    EXPERT("{moe}.calculator.experts.weight_gate.{e}", GATE, 0),
+    EXPERT("{moe}.calculator.experts.weight_up.{e}", UP, 0),
+    EXPERT("{moe}.calculator.experts.weight_down.{e}", DOWN, 0),
+    PLAIN("{moe}.gate.gate_network.{}", ROUTER_AUX), /* two linears with a tanh between them */
+    PLAIN("{moe}.gate.weight_noise", ROUTER_AUX),
 };
 
 static const ms_family_row per_expert_short[] = {
@@ -118,6 +128,11 @@ static const ms_family_row stacked_fused[] = {
     EXPERT("{moe}.experts.up_proj", UP, STACKED | BY_SHAPE),           /* [E, I, H] */
     EXPERT("{moe}.experts.gate_proj", GATE, STACKED | BY_SHAPE),
     EXPERT("{moe}.experts.gate_and_up_proj", GATE_UP, STACKED | BY_SHAPE | UP_FIRST),
+};
+
+static const ms_family_row inkling[] = {
+    EXPERT("{moe}.experts.w13_weight", GATE_UP, STACKED | INTERLEAVED), /* [E, 2I, H] */
+    EXPERT("{moe}.experts.w2_weight", DOWN, STACKED),
 };
 
 static const ms_family_row stacked_w123[] = {
@@ -256,6 +271,17 @@ static const ms_family_row common[] = {
     PLAIN("{moe}.router.per_expert_scale", ROUTER_AUX),
     PLAIN("{moe}.router.balancing_biases", ROUTER_AUX),
     PLAIN("{moe}.balancing_biases", ROUTER_AUX),
+    PLAIN("{moe}.gate.balancing_biases", ROUTER_AUX),
+    PLAIN("{moe}.gate.global_scale", ROUTER_AUX),
+    PLAIN("{moe}.router_scale", ROUTER_AUX),
+    PLAIN("{moe}.gate.down_proj", ROUTER_AUX), /* Zaya: a router of several layers, under two names */
+    PLAIN("{moe}.gate.router_mlp.fc1", ROUTER_AUX),
+    PLAIN("{moe}.gate.router_mlp.fc2", ROUTER_AUX),
+    PLAIN("{moe}.gate.router_mlp.out_proj", ROUTER_AUX),
+    PLAIN("{moe}.gate.router_states_scale", ROUTER_AUX),
+    PLAIN("{moe}.router.down_proj", ROUTER_AUX),
+    PLAIN("{moe}.router.router_mlp.{}", ROUTER_AUX),
+    PLAIN("{moe}.router.router_states_scale", ROUTER_AUX),
     PLAIN("{moe}.coefficient", ROUTER_AUX),
     PLAIN("{moe}.expert_size_blocks", ROUTER_AUX),
     PLAIN("{moe}.expert_block_offsets", ROUTER_AUX),
@@ -265,6 +291,11 @@ static const ms_family_row common[] = {
     SHARED("{moe}.{shared}.down_proj", DOWN),
     SHARED("{moe}.{shared}.gate_up_proj", GATE_UP),
     {"{moe}.{shared}.gate_and_up_proj", MS_ROLE_SHARED_EXPERT, MS_PROJ_GATE_UP, UP_FIRST, NULL, NULL},
+    SHARED_STACK("{moe}.{shared}.gate_proj", GATE), /* Inkling: [shared experts, ., .] */
+    SHARED_STACK("{moe}.{shared}.up_proj", UP),
+    SHARED_STACK("{moe}.{shared}.down_proj", DOWN),
+    SHARED_STACK("{moe}.{shared}.gate_up_proj", GATE_UP),
+    SHARED("{moe}.{shared}.linear_gate", GATE), /* Hunyuan V4 */
     SHARED("{moe}.{shared}.w1", GATE),
     SHARED("{moe}.{shared}.w3", UP),
     SHARED("{moe}.{shared}.w2", DOWN),
@@ -281,6 +312,7 @@ static const ms_family_row common[] = {
     PLAIN("{moe}.shared_experts_gate", SHARED_GATE),
 
     DENSE("{moe}.gate_proj", GATE),
+    DENSE("{moe}.linear_gate", GATE),
     DENSE("{moe}.up_proj", UP),
     DENSE("{moe}.down_proj", DOWN),
     DENSE("{moe}.gate_up_proj", GATE_UP),
@@ -317,6 +349,8 @@ static const ms_family_row common[] = {
     DENSE("output.dense", DOWN),
     PLAIN("{moe}.fc1_latent_proj", DENSE_FFN), /* Nemotron 3: experts work in a narrower space */
     PLAIN("{moe}.fc2_latent_proj", DENSE_FFN),
+    PLAIN("{moe}.pre_expert_proj", DENSE_FFN),
+    PLAIN("{moe}.post_expert_proj", DENSE_FFN),
     PLAIN("{moe}.routed_expert_down_proj", DENSE_FFN),
     PLAIN("{moe}.routed_expert_up_proj", DENSE_FFN),
 };
@@ -337,6 +371,7 @@ static const ms_family families[] = {
     FAMILY("per-expert", "Qwen, DeepSeek, Kimi, GLM, OLMoE and many others", NULL, NULL, false, per_expert_named),
     FAMILY("per-expert-w123", "Mixtral, Phi-3.5-MoE, MiniMax, LFM2 and others", NULL, NULL, false, per_expert_w123),
     FAMILY("gpt-oss", "gpt-oss", LIST("gpt_oss"), "{moe}.experts.gate_up_proj_bias", true, gpt_oss),
+    FAMILY("inkling", "Inkling 2", LIST("inkling*"), NULL, true, inkling),
     FAMILY("stacked-transposed", "Llama 4, Qwen3-VL", LIST("llama4*", "qwen3_vl_moe*"), NULL, true, stacked_transposed),
     FAMILY("stacked-fused", "Qwen3.5, Gemma 4, what transformers 5 holds in memory", NULL, NULL, false, stacked_fused),
     FAMILY("gpt-oss-original", "gpt-oss as OpenAI stores it", NULL, NULL, false, gpt_oss_original),
@@ -352,6 +387,7 @@ static const ms_family families[] = {
     FAMILY("switch", "Switch Transformers", NULL, NULL, false, switch_transformers),
     FAMILY("grok-1", "Grok-1", NULL, NULL, false, grok),
     FAMILY("megatron", "Megatron exports, Zaya", NULL, NULL, false, megatron),
+    FAMILY("llama-moe", "LLaMA-MoE", NULL, NULL, false, llama_moe),
     FAMILY("chunk-experts", "GroveMoE", NULL, NULL, false, chunk_experts),
     FAMILY("gguf", "llama.cpp", NULL, NULL, false, gguf),
     FAMILY("nano-moe", "nanoMOE, nanoMoEchat: experts of different widths", NULL, NULL, false, nano_moe),
@@ -360,13 +396,15 @@ static const ms_family families[] = {
 
 enum { N_FAMILIES = sizeof families / sizeof families[0] };
 
-const ms_family *const ms_families[N_FAMILIES + 1] = {
-    &families[0],  &families[1],  &families[2],  &families[3],  &families[4],  &families[5],  &families[6],  &families[7],
-    &families[8],  &families[9],  &families[10], &families[11], &families[12], &families[13], &families[14], &families[15],
-    &families[16], &families[17], &families[18], &families[19], &families[20], &families[21], NULL};
+const ms_family *const ms_families[N_FAMILIES + 1] = {&families[0],  &families[1],  &families[2],  &families[3],  &families[4],
+                                                      &families[5],  &families[6],  &families[7],  &families[8],  &families[9],
+                                                      &families[10], &families[11], &families[12], &families[13], &families[14],
+                                                      &families[15], &families[16], &families[17], &families[18], &families[19],
+                                                      &families[20], &families[21], &families[22], &families[23], NULL};
 
-const char *const ms_family_blocks[] = {"mlp",       "block_sparse_moe", "feed_forward", "ffn",       "moe",     "mixer",
-                                        "moe_block", "sparse_moe",       "moe_layer",    "block_moe", "mlp.moe", NULL};
+const char *const ms_family_blocks[] = {"mlp",       "block_sparse_moe", "feed_forward", "ffn",       "moe",       "mixer",
+                                        "moe_block", "zaya_block",       "sparse_moe",   "moe_layer", "block_moe", "mlp.moe",
+                                        NULL};
 const char *const ms_family_shared[] = {"shared_expert", "shared_experts", "share_expert", "share_experts", "shared_mlp", NULL};
 
 const char *const ms_family_layer_words[] = {
@@ -418,6 +456,7 @@ const char *const ms_family_embeddings[] = {"embed_tokens",
                                             "embed_out",
                                             "head",
                                             "unembedding",
+                                            "unembed",
                                             "token_embd",
                                             "position_embd",
                                             "wpe",

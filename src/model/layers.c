@@ -198,7 +198,9 @@ static ms_shown stated_by(const ms_checkpoint *ckpt, const ms_config_ints *value
 
 static void check_counts(ms_checkpoint *ckpt) {
     ms_finding config = {0}, chosen = {0}, router = {0}, missing = {0}, width = {0};
-    int64_t wanted = 0, zero = ms_config_at(&ckpt->model.zero_experts, 0, 0);
+    int64_t wanted = 0;
+    const int64_t zero = ms_config_at(&ckpt->model.zero_experts, 0, 0),
+                  shared = ms_config_at(&ckpt->model.shared_experts, 0, 0);
     char text[64];
     for (size_t l = 0; l < ckpt->n_layers; l++) {
         const ms_layer *const layer = &ckpt->layers[l];
@@ -208,7 +210,8 @@ static void check_counts(ms_checkpoint *ckpt) {
         if (layer->experts > 0 && ms_config_at(&ckpt->model.top_k, layer->layer, 0) > layer->experts + zero)
             found(&chosen, layer);
         if (layer->experts > 0 && layer->router_rows >= 0 && layer->router_rows != layer->experts &&
-            layer->router_rows != layer->experts + zero)
+            layer->router_rows != layer->experts + zero &&
+            layer->router_rows != layer->experts + shared) /* Inkling routes both */
             found(&router, layer);
         if (layer->present < layer->experts) found(&missing, layer);
         const ms_logical shape =
@@ -245,7 +248,8 @@ static void check_kinds(ms_checkpoint *ckpt) {
     ms_finding unexpected = {0}, absent = {0};
     char text[64];
     bool any = false;
-    for (size_t l = 0; l < ckpt->n_layers; l++) any = any || ckpt->layers[l].experts > 0;
+    for (size_t l = 0; l < ckpt->n_layers; l++) /* the rule is about the model proper, not about its encoder */
+        any = any || (ckpt->layers[l].experts > 0 && ckpt->layers[l].section[0] == 0);
     ms_layer blank = {0};
     for (size_t i = 0; any && i < config->n_layer_kinds; i++) {
         const ms_layer *const layer = ms_layers_find(ckpt, "", (int32_t)i);

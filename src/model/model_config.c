@@ -347,6 +347,18 @@ static void find_layers_by_length(ms_lookup *look, ms_model_config *out) {
     if (item) out->layers = (ms_config_ints){.known = true, .items = item, .n = 1, .key = key};
 }
 
+/* What some model classes do without a key that says so. */
+static void find_wired_top_k(ms_model_config *out) {
+    static const int64_t one = 1, two = 2;
+    static const struct {
+        const char *type;
+        const int64_t *top_k;
+    } wired[] = {{"switch_transformers", &one}, {"nllb-moe", &two}};
+    for (size_t i = 0; i < sizeof wired / sizeof wired[0] && !out->top_k.known; i++)
+        if (ms_str_is(out->model_type, wired[i].type))
+            out->top_k = (ms_config_ints){.known = true, .items = wired[i].top_k, .n = 1, .key = MS_STR("model_type")};
+}
+
 static void find_routing(ms_lookup *look, ms_model_config *out) {
     out->scoring = FIND_TEXT(look, "scoring_func", "score_func", "score_function", "moe_router_activation_func", "moe_gate_act",
                              "moe_router_score_func");
@@ -359,12 +371,12 @@ static void find_routing(ms_lookup *look, ms_model_config *out) {
 }
 
 static void find_quantization(ms_lookup *look, ms_model_config *out) {
-    for (size_t s = 0; s < 2 && !out->quantization; s++) {
+    for (size_t s = 0; s < N_SCOPES && !out->quantization; s++) {
         const ms_json_value *const found = ms_json_get(look->levels[s], "quantization_config");
         const ms_str method = ms_json_as_str(ms_json_get(found, "quant_method"), MS_STR(""));
         if (method.size) out->quantization = found, out->quant_method = method;
     }
-    for (size_t s = 0; s < 2 && !out->quantization; s++) { /* MLX */
+    for (size_t s = 0; s < N_SCOPES && !out->quantization; s++) { /* MLX */
         const ms_json_value *const found = ms_json_get(look->levels[s], "quantization");
         if (ms_json_get(found, "bits") || ms_json_get(found, "mode"))
             out->quantization = found, out->quant_method = MS_STR("mlx");
@@ -392,6 +404,7 @@ ms_status ms_model_config_read(ms_model_config *out, const ms_json_value *root, 
         if (inner.size) out->text_model_type = inner;
     }
     find_counts(&look, out);
+    find_wired_top_k(out);
     find_layers_by_length(&look, out);
     mark_lists(out);
     add_up_modalities(&look, &out->experts);

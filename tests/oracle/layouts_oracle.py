@@ -384,6 +384,46 @@ def dbrx(rng):
 
 
 @layout
+def dbrx_taken_apart(rng):  # a Linear for each matrix
+    m = Model(rng)
+    m.each("transformer.blocks.{l}.ffn.experts.mlp.{e}.", {"gate_proj": "w1", "up_proj": "v1", "down_proj": "w2"})
+    m.routers("transformer.blocks.{l}.ffn.router.layer.weight")
+    return m
+
+
+@layout
+def inkling(rng):  # w13 alternates; without the model type nobody could know
+    m = Model(rng)
+    m.config = {"model_type": "inkling2", "text_config": {"n_routed_experts": 4, "hidden_size": 24}}
+    for layer in m.layers:
+        p = f"model.llm.layers.{layer}.mlp.experts."
+        m.tensors[p + "w13_weight"] = np.stack([m.stack(layer, "gate_proj"), m.stack(layer, "up_proj")], 2).reshape(4, 20, 24)
+        m.tensors[p + "w2_weight"] = m.stack(layer, "down_proj")
+    m.routers("model.llm.layers.{l}.mlp.gate.weight")
+    return m
+
+
+@layout
+def stacked_shared(rng):  # several shared experts in one tensor
+    m = stacked_fused(rng)
+    for layer in m.layers:
+        for proj, shape in m.projections(8):
+            both = [m.keep(("", layer, "shared_expert", proj, -1 - k), shape) for k in range(2)]
+            m.tensors[f"model.layers.{layer}.mlp.shared_experts.{proj}"] = np.stack(both)
+    return m
+
+
+@layout
+def llama_moe(rng):
+    m = Model(rng, router=False)
+    for proj, part in (("gate_proj", "gate"), ("up_proj", "up"), ("down_proj", "down")):
+        for layer in m.layers:
+            for e in range(m.E):
+                m.tensors[f"model.layers.{layer}.mlp.calculator.experts.weight_{part}.{e}"] = m.w[layer, e, proj]
+    return m
+
+
+@layout
 def nomic(rng):
     m = Model(rng, gate=False)
     for layer in m.layers:
