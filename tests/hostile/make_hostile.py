@@ -241,7 +241,7 @@ def split_cases():
     case("gguf_split_name_in_two_parts", files(first, part(1, 2, 2)), ("index.duplicate_tensor", "warning"), inspect=0)
     case("gguf_split_without_its_keys", files(gguf(infos=[info("a", [8])], data=bytes(32)), gguf([], [info("b", [8])], bytes(32))), None, inspect=0,
          why="FreeToken #154: some splitters omit them")
-    case("gguf_several_models", {"a.gguf": first, "b.gguf": second}, ("model.several", "info"), inspect=4, target=".")
+    case("gguf_several_models", {"a.gguf": first, "b.gguf": second}, ("model.several", "info"), inspect=4, target=".", why="inspect asks which; verify looks at each")
 
 
 def gguf_cases():
