@@ -20,13 +20,20 @@ export function label(i) {
   return `${where}, ${m.expert[i] < 0 ? "shared expert" : `expert ${m.expert[i]}`}, ${m.proj[i]}`;
 }
 
+const grids = new Map();
+
 /* The matrices of a projection as a grid: rows are layers, columns experts, the shared one last. */
 export function grid(proj) {
+  if (!grids.has(proj)) grids.set(proj, makeGrid(proj));
+  return grids.get(proj);
+}
+
+function makeGrid(proj) {
   const m = data.matrices;
   const members = indexes.filter((i) => m.proj[i] === proj);
   const layers = [...new Set(members.map((i) => m.layer[i]))].sort((a, b) => a - b);
   const routed = members.map((i) => m.expert[i]).filter((e) => e >= 0);
-  const nRouted = routed.length ? Math.max(...routed) + 1 : 0;
+  const nRouted = routed.reduce((most, e) => Math.max(most, e + 1), 0);
   const hasShared = members.some((i) => m.expert[i] < 0);
   const row = new Map(layers.map((layer, k) => [layer, k]));
   const columns = nRouted + (hasShared ? 1 : 0);

@@ -45,11 +45,16 @@ function pickFromAddress() {
 
 const find = (list, key) => list.find((m) => m.key === key);
 
+/* The charts that have a chooser, by its id. */
+const choosers = {
+  metric: (metric) => heatmaps(at("heatmaps"), metric, pick),
+  layermetric: (metric) => byLayer(at("bylayer"), metric),
+};
+
+const redraw = (id) => choosers[id](find(mappable, at(id).value));
+
 function draw() {
-  if (data.metrics.length > 0) {
-    heatmaps(at("heatmaps"), find(mappable, at("metric").value), pick);
-    byLayer(at("bylayer"), find(mappable, at("layermetric").value));
-  }
+  if (data.metrics.length > 0) Object.keys(choosers).forEach(redraw);
   if (data.schemes.length > 0) {
     schemesByProjection(at("schemes"));
     schemesByLayer(at("schemelayers"));
@@ -58,9 +63,9 @@ function draw() {
 }
 
 if (data.metrics.length > 0) {
-  for (const [id, chosen] of [["metric", "rms"], ["layermetric", "rms"]]) {
-    options(at(id), mappable, chosen);
-    at(id).addEventListener("change", draw);
+  for (const id of Object.keys(choosers)) {
+    options(at(id), mappable, "rms");
+    at(id).addEventListener("change", () => redraw(id));
   }
   for (const hidden of document.querySelectorAll("[data-needs-charts]")) hidden.hidden = false;
 }

@@ -18,6 +18,17 @@ const marksOf = (rows, along, unit, name) => [
   })),
 ];
 
+/* Indexes of matrices by their layer. */
+function byLayerOf(members) {
+  const groups = new Map();
+  for (const i of members) {
+    const layer = data.matrices.layer[i];
+    if (groups.has(layer)) groups.get(layer).push(i);
+    else groups.set(layer, [i]);
+  }
+  return groups;
+}
+
 /* One panel a projection: the metric's spread over the experts of each layer. */
 export function byLayer(holder, metric) {
   const all = sortedFinite(metric.values);
@@ -28,9 +39,9 @@ export function byLayer(holder, metric) {
   holder.append(panels);
   const frame = limits(metric.values), cut = frame[0] > all[0] || frame[1] < all.at(-1);
   for (const proj of projections) {
-    const g = grid(proj);
+    const g = grid(proj), members = byLayerOf(g.members);
     const rows = g.layers
-      .map((layer) => ({layer, ...summary(g.members.filter((i) => data.matrices.layer[i] === layer).map((i) => metric.values[i]))}))
+      .map((layer) => ({layer, ...summary(members.get(layer).map((i) => metric.values[i]))}))
       .filter((row) => row.n > 0);
     if (rows.length === 0) continue;
     const figure = document.createElement("figure"), caption = document.createElement("figcaption");
@@ -83,8 +94,9 @@ export function schemesByLayer(holder) {
   const layers = [...new Set(data.matrices.layer)].filter((l) => l >= 0).sort((a, b) => a - b);
   const none = () => void (holder.previousElementSibling?.remove(), holder.remove()); // its heading too
   if (layers.length < 2 || data.schemes.length === 0) return none();
+  const members = byLayerOf(indexes);
   const rows = data.schemes.flatMap((s) => layers.map((layer) => {
-    const row = summary(indexes.filter((i) => data.matrices.layer[i] === layer).map((i) => s.values[i]));
+    const row = summary(members.get(layer).map((i) => s.values[i]));
     return {scheme: s.name, layer, ...row};
   })).filter((row) => row.n > 0);
   if (rows.length === 0) return none();
