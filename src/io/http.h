@@ -18,8 +18,8 @@
  *   compression    of whole bodies (listings, texts) as libcurl decodes it; never of ranges
  *   token          only to the origin (scheme, host, port) of the endpoint: never follows a redirect to another
  *   signed places  401, 403, 404, 410 from another origin: back to the first address for a new signature, at most 3 times
- *   ranges         206 with the Content-Range that was asked for; a 200 (the server ignores ranges) is an error, unless what is
- *                  wanted lies in the first 16 MiB
+ *   ranges         206 with the Content-Range that was asked for; of a 200 (the server ignores ranges) what comes before is
+ *                  passed over, when it is no more than 16 MiB or when who asks takes bytes as they come; else it is an error
  *   versions       commit and etag, when given, must be those of the answer
  */
 #ifndef MS_HTTP_H
@@ -52,6 +52,7 @@ typedef struct ms_http_answer {
     int code;           /* of the last answer; 0: there was none */
     ms_buf body;        /* of what is no range */
     uint64_t n_total;   /* bytes of the whole thing, by Content-Range; UINT64_MAX when unknown */
+    bool no_ranges;     /* it failed because the server ignores ranges */
     bool is_of_hub;     /* the endpoint's last answer had X-Error-Code: it understood what was asked */
     char commit[64];    /* X-Repo-Commit of the endpoint's answer; "" when it has none */
     char etag[160];     /* X-Linked-Etag, else ETag, of the endpoint's answer; without W/ and quotes */
@@ -63,10 +64,15 @@ typedef struct ms_http_answer {
 
 typedef void ms_http_done(void *context, ms_http_answer *answer); /* may take buffers out of the answer */
 
+/* Bytes of a range as they come, in order, each once; on the client's thread, which waits for it. false: no more, it failed. */
+typedef bool ms_http_take(void *context, const void *bytes, size_t n);
+
 typedef struct ms_http_request { /* texts are copied */
     const char *url;
-    const char *place;         /* where an earlier answer came from: tried first; NULL for none */
-    void *into;                /* a range: [n] bytes, filled; borrowed until it is done; NULL: the whole body */
+    const char *place;  /* where an earlier answer came from: tried first; NULL for none */
+    void *into;         /* a range: [n] bytes, filled; borrowed until it is done; NULL: the whole body */
+    ms_http_take *take; /* a range that is not kept; into: NULL then */
+    void *take_context;
     uint64_t begin, n;         /* bytes of a range */
     size_t max_body;           /* what is no range: more is an error */
     const char *commit, *etag; /* expected of the endpoint; NULL: anything */

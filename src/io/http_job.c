@@ -74,7 +74,9 @@ ms_http_job *ms_http_job_make(const ms_http_settings *settings, const ms_http_re
     job->settings = settings;
     job->url = copy(request->url), job->place = copy(request->place);
     job->commit = copy(request->commit), job->etag = copy(request->etag);
-    job->into = request->into, job->begin = request->begin, job->n = request->n;
+    job->into = request->into, job->take = request->take, job->take_context = request->take_context;
+    job->is_range = job->into || job->take;
+    job->begin = request->begin, job->n = request->n;
     job->max_body = request->max_body, job->urgent = request->urgent;
     job->max_tries = request->max_tries ? request->max_tries : settings->max_tries;
     job->answer.n_total = UINT64_MAX;
@@ -138,15 +140,14 @@ static bool same_version(ms_http_job *job) {
 
 /* A 200 where a 206 was asked for: what is wanted may be in it. */
 static bool take_whole_for_range(ms_http_job *job) {
-    if (job->begin + job->n > MOST_SKIPPED) {
+    if (!job->take && job->begin + job->n > MOST_SKIPPED) {
+        job->answer.no_ranges = true;
         refuse(job, MS_ERR_NETWORK,
                "the server sends the whole file where a part was asked for (200 instead of 206); a proxy or mirror may be the "
-               "cause: "
-               "use --download, which needs no parts");
+               "cause: use --download, which can do without parts");
         return false;
     }
-    job->got = 0;
-    job->to_skip = job->begin;
+    job->to_skip = job->begin + job->got;
     if (job->head.length >= 0) job->answer.n_total = (uint64_t)job->head.length;
     return true;
 }
@@ -155,7 +156,7 @@ static bool take_whole_for_range(ms_http_job *job) {
 static bool check_body(ms_http_job *job, long code) {
     const ms_http_head *const head = &job->head;
     if (!same_version(job)) return false;
-    if (!job->into) return true;
+    if (!job->is_range) return true;
     if (head->is_encoded) {
         refuse(job, MS_ERR_NETWORK, "the server compresses what was asked for as it is; a proxy or mirror may be the cause");
         return false;
@@ -177,8 +178,11 @@ static bool check_body(ms_http_job *job, long code) {
 static size_t take_range(ms_http_job *job, const char *bytes, size_t n) {
     size_t skip = job->to_skip < n ? (size_t)job->to_skip : n;
     job->to_skip -= skip;
-    const size_t left = (size_t)(job->n - job->got), k = n - skip < left ? n - skip : left;
-    if (k) memcpy(job->into + job->got, bytes + skip, k);
+    const uint64_t left = job->n - job->got;
+    const size_t k = n - skip < left ? n - skip : (size_t)left;
+    if (k && job->into) memcpy(job->into + job->got, bytes + skip, k);
+    if (k && job->take && !job->take(job->take_context, bytes + skip, k))
+        return refuse(job, MS_ERR_IO, "what came was not taken");
     job->got += k;
     job->full = job->got == job->n;
     return job->full && k < n - skip ? 0 : n; /* more than wanted: that is the end */
@@ -194,7 +198,7 @@ static size_t on_body(char *bytes, size_t one, size_t n, void *context) {
     if (code < 200 || code > 299) return n; /* what errors and redirects say is not used */
     if (!job->body_begun && !check_body(job, code)) return 0;
     job->body_begun = true;
-    if (job->into) return take_range(job, bytes, n);
+    if (job->is_range) return take_range(job, bytes, n);
     if (n > job->max_body - job->answer.body.size) return refuse(job, MS_ERR_NETWORK, "the answer is longer than can be right");
     ms_buf_put(&job->answer.body, bytes, n);
     return job->answer.body.failed ? refuse(job, MS_ERR_MEMORY, "memory is short") : n;
@@ -211,7 +215,7 @@ static bool add_line(ms_http_job *job, const char *line) {
 static bool set_headers(ms_http_job *job) {
     curl_slist_free_all(job->lines);
     job->lines = NULL;
-    bool good = (!job->into || add_line(job, "Accept-Encoding: identity")) && add_line(job, "Accept: */*");
+    bool good = (!job->is_range || add_line(job, "Accept-Encoding: identity")) && add_line(job, "Accept: */*");
     if (job->is_home && *job->settings->token) {
         ms_buf line = {0};
         ms_buf_printf(&line, "Authorization: Bearer %s", job->settings->token);
@@ -245,8 +249,8 @@ static void set_options(ms_http_job *job, bool loopback) {
     if (*s->ca_file) curl_easy_setopt(easy, CURLOPT_CAINFO, s->ca_file);
     if (*s->ca_folder) curl_easy_setopt(easy, CURLOPT_CAPATH, s->ca_folder);
     if (*s->ca_file) curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, s->ca_file);
-    if (!job->into) curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, ""); /* all that this libcurl decodes */
-    if (job->into) {
+    if (!job->is_range) curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, ""); /* all that this libcurl decodes */
+    if (job->is_range) {
         char range[64];
         const unsigned long long first = job->begin + job->got, last = job->begin + job->n - 1;
         snprintf(range, sizeof range, "%llu-%llu", first, last);
@@ -262,7 +266,7 @@ bool ms_http_job_begin(ms_http_job *job) {
     job->body_begun = job->full = false;
     job->to_skip = 0;
     job->got_before = job->got;
-    if (!job->into) ms_buf_clear(&job->answer.body);
+    if (!job->is_range) ms_buf_clear(&job->answer.body);
     if (!ms_http_origin(origin, job->current, &why)) {
         job->answer.status =
             ms_err_set(&job->answer.err, MS_ERR_NETWORK, "%s: '%s' is not asked: %s", job->url,
@@ -395,7 +399,7 @@ static ms_http_verdict judge_failure(ms_http_job *job, long code, int64_t now) {
     snprintf(text, sizeof text, "the server answers %ld%s%s", code, *job->head.error_message ? ": " : "",
              ms_str_shown(ms_str_of(job->head.error_message)).text);
     if (passes_by_waiting(code)) return later(job, now, text);
-    if (code == 416 && job->into)
+    if (code == 416 && job->is_range)
         return fail(job, MS_ERR_NETWORK, "is shorter now than it was listed (416); versions are not mixed, start again");
     if (job->is_home && (code == 401 || code == 403 || code == 404)) return denied(job, code);
     return fail(job, MS_ERR_NETWORK, text);
@@ -403,12 +407,11 @@ static ms_http_verdict judge_failure(ms_http_job *job, long code, int64_t now) {
 
 static ms_http_verdict judge_success(ms_http_job *job, CURLcode code, long http_code, int64_t now) {
     char text[256];
-    const bool complete = job->into ? job->full || job->got == job->n : code == CURLE_OK;
+    const bool complete = job->is_range ? job->full || job->got == job->n : code == CURLE_OK;
     if (!job->body_begun && code == CURLE_OK && !check_body(job, http_code)) return MS_HTTP_DONE; /* an empty body */
     if (!complete) {
-        if (job->into && http_code == 200) job->got = 0;
         snprintf(text, sizeof text, "the connection ended %llu bytes early", (unsigned long long)(job->n - job->got));
-        return later(job, now, job->into ? text : "the connection ended early");
+        return later(job, now, job->is_range ? text : "the connection ended early");
     }
     if (!job->is_home) {
         snprintf(job->answer.far_etag, sizeof job->answer.far_etag, "%s", job->head.etag);

@@ -23,6 +23,9 @@ typedef struct ms_http_job {
     atomic_uint_least64_t *n_moved; /* of the client */
     char *url, *place, *commit, *etag;
     char *into;
+    ms_http_take *take;
+    void *take_context;
+    bool is_range; /* into or take */
     uint64_t begin, n;
     size_t max_body;
     bool urgent;

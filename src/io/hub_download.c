@@ -41,6 +41,9 @@ typedef struct fetch { /* one file */
     ms_buf place;        /* a signed address that worked; guarded by lock */
     ms_digest digest;
     int fd;
+    bool no_parts; /* the server sends whole files only; guarded by lock */
+    ms_err why;    /* what was not taken */
+    const char *incomplete;
     ms_hub_watch *watch;
     void *context;
 } fetch;
@@ -52,6 +55,7 @@ static void part_came(void *context, ms_http_answer *answer) {
     fetch *const f = p->owner;
     pthread_mutex_lock(&f->lock);
     p->status = answer->status;
+    f->no_parts |= answer->no_ranges;
     if (p->status != MS_OK) ms_err_set(&p->err, p->status, "%s", answer->err.text);
     if (p->status == MS_OK && answer->n_total != UINT64_MAX && answer->n_total != f->file->n_bytes)
         p->status =
@@ -103,25 +107,56 @@ static ms_status write_all(int fd, const char *bytes, size_t n, const char *path
     return MS_OK;
 }
 
-/* [from, n_bytes): parts are asked for ahead and taken in order. All that were started are waited for. */
-static ms_status fetch_rest(fetch *f, uint64_t from, const char *path, ms_err *err) {
-    uint64_t asked = from, at = from;
+static ms_status keep(fetch *f, const char *bytes, size_t n, ms_err *err) {
+    MS_TRY(write_all(f->fd, bytes, n, f->incomplete, err));
+    ms_digest_add(&f->digest, bytes, n);
+    if (f->watch) f->watch(f->context, n, 0);
+    return MS_OK;
+}
+
+/* [*at, n_bytes): parts are asked for ahead and taken in order. All that were started are waited for. *at: what is not here. */
+static ms_status fetch_parts(fetch *f, uint64_t *at, ms_err *err) {
+    uint64_t asked = *at, waited = *at;
     ms_status status = MS_OK;
-    while (at < f->file->n_bytes) {
-        while (status == MS_OK && asked < f->file->n_bytes && asked / PART < at / PART + N_PARTS) {
+    while (waited < f->file->n_bytes) {
+        while (status == MS_OK && asked < f->file->n_bytes && asked / PART < waited / PART + N_PARTS) {
             status = start_part(f, asked, err);
             if (status == MS_OK) asked += f->parts[asked / PART % N_PARTS].n;
         }
-        if (at == asked) break; /* nothing could be started */
-        part *const p = &f->parts[at / PART % N_PARTS];
+        if (waited == asked) break; /* nothing could be started */
+        part *const p = &f->parts[waited / PART % N_PARTS];
         const ms_status came = wait_part(f, p, status == MS_OK ? err : NULL);
         if (status == MS_OK) status = came;
-        if (status == MS_OK) status = write_all(f->fd, p->bytes, p->n, path, err);
-        if (status == MS_OK) ms_digest_add(&f->digest, p->bytes, p->n);
-        if (status == MS_OK && f->watch) f->watch(f->context, p->n, 0);
-        at += p->n;
+        if (status == MS_OK) status = keep(f, p->bytes, p->n, err);
+        waited += p->n;
+        if (status == MS_OK) *at = waited;
     }
     return status;
+}
+
+static bool take_bytes(void *context, const void *bytes, size_t n) {
+    fetch *const f = context;
+    return keep(f, bytes, n, &f->why) == MS_OK;
+}
+
+/* From a server that knows no parts: as it comes. What is here already comes again each time it breaks off. */
+static ms_status fetch_whole(fetch *f, uint64_t at, ms_err *err) {
+    ms_http_answer answer = {0};
+    const ms_http_request request = {.url = f->url.text,
+                                     .take = take_bytes,
+                                     .take_context = f,
+                                     .begin = at,
+                                     .n = f->file->n_bytes - at,
+                                     .commit = f->repo->commit.text,
+                                     .etag = f->file->etag.text};
+    const ms_status status = ms_http_get(f->http, &request, &answer, err);
+    ms_http_answer_free(&answer);
+    return f->why.status != MS_OK ? ms_err_set(err, f->why.status, "%s", f->why.text) : status;
+}
+
+static ms_status fetch_rest(fetch *f, uint64_t at, ms_err *err) {
+    const ms_status status = fetch_parts(f, &at, err);
+    return status != MS_OK && f->no_parts ? fetch_whole(f, at, err) : status;
 }
 
 /* ---- one file ---- */
@@ -161,7 +196,8 @@ static ms_status fetch_blob(fetch *f, const char *incomplete, const char *blob, 
     begin_digest(f);
     MS_TRY(take_up(f, incomplete, &n, err));
     if (n && f->watch) f->watch(f->context, n, 0);
-    MS_TRY(fetch_rest(f, n, incomplete, err));
+    f->incomplete = incomplete;
+    MS_TRY(fetch_rest(f, n, err));
     ms_digest_end(&f->digest, hex);
     if (!ms_str_is(f->file->etag, hex)) {
         unlink(incomplete);

@@ -13,7 +13,7 @@
 With certificate=(CHAIN, KEY), files, it speaks https. Texts are compressed where that is accepted.
 
 Faults, by name: "429" (Retry-After: 0), "429-date" (a second from the server's own, wrong, clock), "500", "short" (half of the
-body, then the connection closes), "range" (a wrong Content-Range), "200" (ignores the range), "416", "encoded" (a range said to
+body, then the connection closes), "range" (a wrong Content-Range), "200" (ignores the range), "short200" (and breaks off), "bomb" (200 MB compressed), "416", "encoded" (a range said to
 be compressed), "etag" (another ETag), "commit" (another commit), "far-etag" (another one at the CDN), "expired" (403 from the
 CDN), "slow" (nothing comes), "dribble" (some bytes a second), "gated", "badtoken", "missing", "loop" (a redirect to itself),
 "plain" (a redirect to http elsewhere), "down" (a redirect to http here), "size" (another total), "flip" (the last bit is another), "garbage" (no JSON), "deep" (JSON
@@ -144,6 +144,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send(200, b"<html>no JSON</html>")
         if fault == "deep":
             return self.send(200, b"[" * 100000)
+        if fault == "bomb":
+            return self.send(200, gzip.compress(bytes(200 << 20), 9), [("Content-Encoding", "gzip")])
         if fault == "endless":
             return self.endless()
         if fault == "500":
@@ -238,8 +240,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def send_bytes(self, f, headers, fault):
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        if not wanted or fault == "200":
-            return self.send(200, f.slice(0, f.size), headers, cut=f.size // 2 if fault == "short" else None)
+        if not wanted or fault in ("200", "short200"):
+            return self.send(200, f.slice(0, f.size), headers, cut=f.size // 2 if fault.startswith("short") else None)
         first = int(wanted[1])
         last = min(int(wanted[2] or f.size - 1), f.size - 1)
         if first >= f.size:
