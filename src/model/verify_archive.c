@@ -68,6 +68,7 @@ typedef struct archive {
     ms_zip zip;
     const ms_zip_member *loaded; /* the pickle that torch.load reads; NULL in an npz */
     bool is_script;              /* TorchScript has pickles of its own */
+    size_t n_without_crc;
     ms_scratch scratch;
 } archive;
 
@@ -84,7 +85,8 @@ static ms_status check_crc(archive *a, const ms_zip_member *m, ms_err *err) {
         crc = ms_zip_crc(crc, bytes, n);
         if (a->options->advance) a->options->advance(a->options->context, n);
     }
-    if (crc != m->crc)
+    if (crc != m->crc && m->crc == 0 && a->loaded) a->n_without_crc++; /* torch can be told not to compute them */
+    else if (crc != m->crc)
         ms_notes_add(&a->v->findings, MS_NOTE_ERROR, "zip.crc", path_of(a), MS_STR(""), (int64_t)m->offset,
                      "member '%s': the checksum of its data is 0x%08X, the archive states 0x%08X; fetch the file again",
                      ms_str_shown(m->name).text, crc, m->crc);
@@ -124,6 +126,11 @@ static ms_status check_members(archive *a, ms_err *err) {
         if (may_hide_a_pickle(a, m)) MS_TRY(check_pickle(a, m, err));
         if (a->options->values && m->method == MS_ZIP_STORED) MS_TRY(check_crc(a, m, err));
     }
+    if (a->n_without_crc)
+        ms_notes_add(&a->v->findings, MS_NOTE_INFO, "zip.no_crc", path_of(a), MS_STR(""), MS_NOTE_NO_OFFSET,
+                     "%zu members have no checksum (torch.serialization.set_crc32_options(False)): nothing in the file tells "
+                     "whether they are whole",
+                     a->n_without_crc);
     return MS_OK;
 }
 

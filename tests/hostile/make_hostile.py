@@ -459,6 +459,16 @@ def call(module, name):
     return STATE[:-1] + b"X\x01\0\0\0xc" + module.encode() + b"\n" + name.encode() + b"\nX\x04\0\0\0true\x85Rs."
 
 
+def without_checksums(data):
+    """As torch.serialization.set_crc32_options(False) has it: zeros in all headers and entries."""
+    for magic, at in ((b"PK\3\4", 14), (b"PK\1\2", 16)):
+        begin = data.find(magic)
+        while begin >= 0:
+            data = data[:begin + at] + bytes(4) + data[begin + at + 4:]
+            begin = data.find(magic, begin + 4)
+    return data
+
+
 def torch_cases():
     case("torch_sound", torch(STATE), None, inspect=0)
     for module, name in (("posix", "system"), ("os", "system"), ("builtins", "eval"), ("__builtin__", "exec"), ("subprocess", "Popen"),
@@ -492,6 +502,7 @@ def torch_cases():
     unreadable("pickle_in_seven_zip", {"x.bin": b"7z\xbc\xaf\x27\x1c" + bytes(100)}, "nullifAI", inspect=4)
     case("pickle_stack_of_million", torch(b"\x80\x02" + b"(" * 1_000_000 + b"N."), None, inspect=0)
     case("torch_data_twice", torch(STATE, extra=[("m/data.pkl", STATE)]), ("zip.duplicate", "error"))
+    case("torch_without_checksums", without_checksums(torch(STATE)), ("zip.no_crc", "info"), inspect=0, options=("--values",))
     case("torch_checksum_wrong", torch(STATE).replace(b"byteorderlittle", b"byteorderlittlE"), ("zip.crc", "error"), inspect=0, options=("--values",),
          why="CVE-2025-10156")
     tail = torch(STATE, bytes(range(24)))
