@@ -7,7 +7,7 @@
 #include "guard.h"
 #include "verify.h"
 
-enum { HEAD = 4096 };
+enum { HEAD = 4096, NAMED = 8 }; /* bytes looked at; files that cannot be opened and are named one by one */
 
 typedef struct ms_beside {
     ms_verify *v;
@@ -16,6 +16,7 @@ typedef struct ms_beside {
     ms_str path, name;
     ms_str head; /* the first bytes */
     uint64_t n_bytes;
+    size_t n_unreadable;
 } ms_beside;
 
 MS_PRINTF(4, 5) static void say(const ms_beside *b, ms_severity severity, const char *code, const char *format, ...) {
@@ -109,13 +110,21 @@ static void check_template(const ms_beside *b, ms_str text) {
 
 static const uint64_t most_template = UINT64_C(4) << 20;
 
+/* In the jail of a folder with more files than descriptors these may be thousands. */
+static void say_unreadable(ms_beside *b, const char *why) {
+    const ms_shown path = ms_str_shown(b->path);
+    const size_t n = strlen(path.text); /* the finding has it already */
+    if (strncmp(why, path.text, n) == 0 && why[n] == ':') why += n + 2;
+    if (b->n_unreadable++ < NAMED) say(b, MS_NOTE_WARNING, "folder.unreadable", "%s", why);
+}
+
 static void look_inside(ms_beside *b) {
     ms_source *source;
     ms_scratch scratch = {0};
     const void *bytes;
     ms_err why = {0};
     if (ms_source_open_file(&source, b->path.text, &why) != MS_OK) {
-        say(b, MS_NOTE_WARNING, "folder.unreadable", "%s", why.text);
+        say_unreadable(b, why.text);
         return;
     }
     ms_guard guard = ms_guard_begin();
@@ -132,7 +141,7 @@ static void look_inside(ms_beside *b) {
         if (status == MS_OK) check_template(b, (ms_str){bytes, (size_t)source->size});
     }
     status = ms_guard_end(&guard, status, &why);
-    if (status != MS_OK) say(b, MS_NOTE_WARNING, "folder.unreadable", "%s", why.text);
+    if (status != MS_OK) say_unreadable(b, why.text);
     ms_scratch_free(&scratch);
     ms_source_close(source);
 }
@@ -156,6 +165,9 @@ ms_status ms_verify_folder(ms_verify *v, const ms_checkpoint *ckpt, ms_err *err)
             say(&b, MS_NOTE_WARNING, "folder.odd_file",
                 "is a broken link, a pipe, a socket or a device: no part of a model is that");
     }
+    if (b.n_unreadable > NAMED)
+        ms_notes_add(&v->findings, MS_NOTE_WARNING, "folder.unreadable", v->folder, MS_STR(""), MS_NOTE_NO_OFFSET,
+                     "and %zu more files cannot be opened", b.n_unreadable - NAMED);
     ms_files_list_free(&list);
     return status;
 }
