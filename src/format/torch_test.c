@@ -1,5 +1,6 @@
 #include "torch.h"
 
+#include "inflate.h"
 #include "make_file.h"
 #include "torch_tar.h"
 #include "torture.h"
@@ -363,7 +364,7 @@ static ms_status open_and_close(void *context, ms_err *err) {
 
 TEST(torch_readers_survive_failing_allocations) {
     ms_buf object = state_dict(7, 4, false), zipped = zip_file(&object, true, 0),
-           packed = zip_file(&object, false, MAKE_DEFLATED);
+           packed = zip_file(&object, false, ms_inflate_available() ? MAKE_DEFLATED : 0);
     tar_parts parts = make_parts(5, 6);
     ms_buf stacked = stacked_file(7), tar = tar_file(&parts, true);
     CHECK_SURVIVES_MEMORY(open_and_close, &zipped);
