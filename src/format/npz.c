@@ -29,6 +29,8 @@ typedef struct opener {
     ms_broken_rules rules;
     uint64_t budget;
     ms_scratch head; /* the header of the member at hand; a copy */
+    size_t n_unsupported;
+    ms_err first_unsupported;
     ms_err *err;
 } opener;
 
@@ -117,16 +119,36 @@ static ms_status add_array(opener *o, const ms_zip_member *m) {
     return MS_VEC_PUSH(&r->list, t) ? MS_OK : ms_err_memory(o->err, "the list of members");
 }
 
-/* Lenient: a member that cannot be read becomes a note. */
+/* Packed data that are damaged can look like anything: all of it is unpacked before it is called merely unsupported. */
+static ms_status check_packed(opener *o, const ms_zip_member *m, ms_err *err) {
+    ms_source *source;
+    uint64_t begin;
+    const void *bytes;
+    ms_scratch scratch = {0};
+    if (m->method != MS_ZIP_DEFLATED || m->n_bytes == 0 || !ms_inflate_available()) return MS_ERR_UNSUPPORTED;
+    MS_TRY(source_of(o, m, &source, &begin));
+    ms_err why = {0};
+    const ms_status status = ms_source_view(source, 0, 1, &scratch, &bytes, &why);
+    ms_scratch_free(&scratch);
+    return status == MS_OK || status == MS_ERR_UNSUPPORTED ? MS_ERR_UNSUPPORTED : ms_err_set(err, status, "%s", why.text);
+}
+
+/* A sound array of a type that is not read (objects, structures, big-endian) is left out with a note; so is, when lenient, one
+ * that is damaged. */
 static ms_status add_or_note(opener *o, const ms_zip_member *m) {
     ms_err inner = {0};
     ms_err *const outer = o->err;
     o->err = &inner;
-    const ms_status status = add_array(o, m);
+    ms_status status = add_array(o, m);
+    if (status == MS_ERR_UNSUPPORTED) status = check_packed(o, m, &inner);
     o->err = outer;
     if (status == MS_OK) return MS_OK;
-    const bool about_the_member = status == MS_ERR_DAMAGED || status == MS_ERR_UNSUPPORTED;
-    if (o->rules.lenient && about_the_member)
+    if (status == MS_ERR_UNSUPPORTED) {
+        if (o->n_unsupported++ == 0) o->first_unsupported = inner;
+        return ms_broken_remark_at(&o->rules, o->err, MS_NOTE_WARNING, "npz.unsupported", m->name, (int64_t)m->offset,
+                                   "it is left out: %s", inner.text);
+    }
+    if (o->rules.lenient && status == MS_ERR_DAMAGED)
         return ms_broken(&o->rules, o->err, "npz.member", m->name, (int64_t)m->offset, "%s", inner.text);
     return ms_err_set(o->err, status, "%s", inner.text);
 }
@@ -147,6 +169,7 @@ static ms_status read_members(opener *o, const ms_zip *zip) {
     }
     r->base.header_bytes = r->base.source->size - n_data;
     if (r->list.n > 0 || zip->n_members == 0 || o->rules.lenient) return MS_OK;
+    if (o->n_unsupported) return ms_err_set(o->err, MS_ERR_UNSUPPORTED, "%s", o->first_unsupported.text);
     return ms_broken_beyond_use(&o->rules, o->err, MS_ERR_UNSUPPORTED, MS_STR_NONE, MS_NOTE_NO_OFFSET,
                                 "is a ZIP archive of %zu members without a single .npy", zip->n_members);
 }

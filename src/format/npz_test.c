@@ -115,10 +115,24 @@ TEST(members_that_are_no_sound_arrays_are_refused_or_noted) {
         ms_err err;
         make_npy_raw(&npy, 1, cases[i / 2].header, "12345", cases[i / 2].n_data);
         make_zip_add(&z, "x.npy", ms_buf_str(&npy), packed ? MAKE_DEFLATED : 0);
+        make_zip alone = {0};
+        make_zip_add(&alone, "x.npy", ms_buf_str(&npy), packed ? MAKE_DEFLATED : 0);
+        make_zip_end(&alone, false);
+        CHECK_FAILS(open_bytes(&reader, ms_buf_str(&alone.file), NULL, NULL, &err), cases[i / 2].status, &err,
+                    cases[i / 2].message);
+        make_zip_free(&alone);
         add_array(&z, "y.npy", MS_DTYPE_U8, false, 1, three, "abc", 3, 0);
         make_zip_end(&z, false);
-        CHECK_FAILS(open_bytes(&reader, ms_buf_str(&z.file), NULL, NULL, &err), cases[i / 2].status, &err,
-                    cases[i / 2].message);
+        if (cases[i / 2].status == MS_ERR_UNSUPPORTED) { /* a sound file, but for what is not read of it */
+            CHECK_OK(open_bytes(&reader, ms_buf_str(&z.file), NULL, &notes, &err), &err);
+            CHECK(notes.n == 1 && reader->n_tensors == 1 && strstr(notes.items[0].message.text, cases[i / 2].message));
+            ms_reader_close(reader);
+            ms_notes_free(&notes);
+            notes = (ms_notes){0};
+        } else {
+            CHECK_FAILS(open_bytes(&reader, ms_buf_str(&z.file), NULL, NULL, &err), cases[i / 2].status, &err,
+                        cases[i / 2].message);
+        }
         CHECK_OK(open_bytes(&reader, ms_buf_str(&z.file), &(ms_read_options){.lenient = true}, &notes, &err), &err);
         CHECK(notes.n == 1 && reader->n_tensors >= 1);
         CHECK_EQ_STR(reader->tensors[reader->n_tensors - 1].name, "y");

@@ -149,6 +149,19 @@ def check_refused():
                  [a for a, (_, status) in zip(answers, [r for r in rows for _ in (0, 1)]) if a["status"] != status])
 
 
+def check_mixed():
+    """What cannot be read is left out, and the rest is there."""
+    plain = np.arange(6, dtype="<f4").reshape(2, 3)
+    other = {"objects": np.array([{}, 1], object), "big": np.zeros(3, ">f4"), "fields": np.zeros(3, [("a", "<f4")])}
+    faults = []
+    for pack in (np.savez, np.savez_compressed):
+        out = io.BytesIO()
+        pack(out, plain=plain, **other)
+        answer = json.loads(ask("format_helper", "list", records([b"x.npz\0" + out.getvalue()]))[0])
+        faults += compare(answer, {"plain": expectation(plain, "F32")})
+    checks.check("beside objects, structures and big-endian arrays the others are read", faults)
+
+
 def check_large():
     """A sparse archive whose second member begins above 4 GiB, and one of 70,000 members."""
     path = FOLDER / "large.npz"
@@ -258,6 +271,7 @@ check_npy()
 check_npz()
 check_streams()
 check_refused()
+check_mixed()
 check_large()
 check_broken()
 check_writer()
