@@ -9,6 +9,7 @@
 #include "index_check.h"
 #include "pieces.h"
 #include "pool.h"
+#include "quant_file.h"
 
 enum {
     FILES_PER_THREAD = 4,
@@ -236,6 +237,7 @@ static ms_status take_widths(ms_checkpoint *ckpt, ms_str text, ms_err *err) {
 static ms_status fill(ms_checkpoint *ckpt, const ms_open_options *options, ms_err *err) {
     MS_TRY(ms_embedded_config_read(ckpt, err));
     MS_TRY(ms_model_config_read(&ckpt->model, ckpt->config, &ckpt->arena, &ckpt->notes, ckpt->config_path, err));
+    MS_TRY(ms_quant_file_read(ckpt, err));
     MS_TRY(take_widths(ckpt, options->expert_widths, err));
     MS_TRY(list_tensors(ckpt, err));
     MS_TRY(ms_index_check(ckpt, err));

@@ -51,6 +51,23 @@ static ms_status check_format(gptq_layout *l, const ms_checkpoint *ckpt, ms_err 
     return MS_OK;
 }
 
+/* gemv pads its groups to whole words of zero points, and those to a multiple of 128 / group size; without a config that tells the
+ * group size, unless two fit. 0: not told. */
+static uint64_t gemv_group(const gptq_layout *l, const ms_checkpoint *ckpt) {
+    const ms_json_value *const q = ckpt->model.quantization;
+    const int64_t told = ms_json_as_i64(ms_json_get(q, "group_size"), ms_json_as_i64(ms_json_get(q, "q_group_size"), 0));
+    uint64_t found = 0;
+    if (told > 0) return (uint64_t)told;
+    for (uint64_t size = 32; size <= 128; size *= 2) {
+        const uint64_t words = (l->cols / size + 7) / 8, multiple = 128 / size,
+                       padded = (words + multiple - 1) / multiple * multiple;
+        if (l->cols % size != 0 || padded * 8 != l->groups) continue;
+        if (found) return 0;
+        found = size;
+    }
+    return found;
+}
+
 static ms_status lay_out(gptq_layout *l, const ms_checkpoint *ckpt, const ms_tensor *tensor, ms_err *err) {
     const ms_logical shape = ms_logical_shape(ckpt, tensor);
     MS_FAIL_IF(shape.rank != 2 || shape.shape[0] == 0 || shape.shape[1] == 0, MS_ERR_UNSUPPORTED, err,
@@ -69,10 +86,10 @@ static ms_status lay_out(gptq_layout *l, const ms_checkpoint *ckpt, const ms_ten
         l->bits = 4;
     }
     const uint64_t in = l->kind == AWQ_GEMV ? l->cols : l->rows;
-    const int64_t told = ms_json_as_i64(ms_json_get(ckpt->model.quantization, "group_size"), 0);
     l->groups = l->kind == AWQ_GEMV ? ms_side_dim(&l->scales, 0) : ms_side_dim(&l->scales, 1);
     MS_FAIL_IF(l->groups == 0, MS_ERR_DAMAGED, err, "it has no scales");
-    l->group = told > 0 && l->kind == AWQ_GEMV ? (uint64_t)told : ms_scheme_group(ckpt, in, l->groups); /* gemv: padded */
+    l->group = l->kind == AWQ_GEMV ? gemv_group(l, ckpt) : ms_scheme_group(ckpt, in, l->groups);
+    MS_FAIL_IF(l->group == 0, MS_ERR_UNSUPPORTED, err, "neither the config nor the width of its scales tells the group size");
     return MS_OK;
 }
 

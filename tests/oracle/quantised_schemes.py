@@ -334,12 +334,15 @@ class Made:
     tolerance: float
     producer_faults: list
     producer_text: str
+    beside: dict = dataclasses.field(default_factory=dict)  # other files, by name
 
     def write(self, folder):
         folder.mkdir(parents=True)
         save(folder / "model.safetensors", self.tensors)
         if self.config is not None:
             (folder / "config.json").write_text(json.dumps(self.config))
+        for name, content in self.beside.items():
+            (folder / name).write_text(json.dumps(content))
 
 
 def save(path, tensors):
@@ -398,6 +401,18 @@ def stacked(name, scheme, part, rng, hidden, width, tolerance=0.0, experts=3):
             all_ = [one_by_one[name_.replace(".experts.0.", f".experts.{e}.")] for e in range(experts)]
             made.tensors[name_.replace("experts.0.", "switch_mlp.")] = np.stack(all_)
     return made
+
+
+def mixed(rng, hidden, width):
+    """Widths that differ by layer and projection: config groups, and GPTQ's "dynamic"; only the tensors tell which is where."""
+    groups = {f"group_{b}": {"weights": {"num_bits": b, "type": "int", "group_size": 32}} for b in (4, 8)}
+    widths = iter([4, 8, 4] * 100)
+    ct_config = quantised("compressed-tensors", format="mixed-precision", config_groups=groups)
+    made = per_expert("ct int4 and int8 in one model", None, lambda r, o, i: ct_pack(r, o, i, next(widths), symmetric=False), ct_config, rng, hidden, width)
+    yield made
+    widths2 = iter([4, 8, 3] * 100)
+    yield per_expert("gptq of 3, 4 and 8 bits in one model", "gptq", lambda r, o, i: gptq(r, o, i, next(widths2)),
+                     quantised("gptq", bits=4, dynamic={"+:.*up_proj": {"bits": 8}}), rng, hidden, width)
 
 
 def gpt_oss(name, rng, hidden, width, experts=3):
@@ -522,6 +537,18 @@ def make_all(seed):
             yield per_expert(name, scheme, part, config, rng, hidden, width, *tolerance)
             if name.startswith(BARE) and not name.startswith("fp8 block 64"):
                 yield per_expert(name + ", no config", scheme, part, config, rng, hidden, width, *tolerance, bare=True)
+    for name, scheme, part, beside in (
+            ("gptq v2, quantize_config.json", "gptq", lambda r, o, i: gptq(r, o, i, 4, 32, 2, "none"),
+             {"quantize_config.json": {"bits": 4, "group_size": 32, "checkpoint_format": "gptq_v2"}}),
+            ("gptq 8 bits, the file says 4", "gptq", lambda r, o, i: gptq(r, o, i, 8, 32, 1, "none"), {"quantize_config.json": {"bits": 4, "group_size": 32}}),
+            ("awq gemv, quant_config.json", "awq_gemv", lambda r, o, i: awq_gemv(r, o, i, 32),
+             {"quant_config.json": {"w_bit": 4, "q_group_size": 32, "version": "GEMV"}}),
+            ("awq gemv, no config", "awq_gemv", lambda r, o, i: awq_gemv(r, o, i, 64), {})):
+        made = per_expert(name, scheme, part, {}, rng, *size(64, 6))
+        made.beside = beside
+        yield made
+    for made in mixed(rng, *size(64, 3)):
+        yield made
     yield gpt_oss("gpt-oss blocks", rng, *size(32, 5))
     for bits, group in ((4, 64), (3, 32), (6, 64)):
         yield stacked(f"mlx stack {bits} bits", "mlx_affine", lambda r, o, i: mlx_affine(r, o, i, bits, group), rng, *size(128, 2))
