@@ -41,7 +41,7 @@ static ms_status write_array(sink *s, ms_dump *dump, ms_err *err) {
         ms_progress_add(&s->cli->progress, n);
     }
     ms_progress_end(&s->cli->progress);
-    return status;
+    return status == MS_OK ? ms_checkpoint_unchanged(dump->ckpt, err) : status;
 }
 
 /* A slip of the completion must not cost a model: only a .npy file, or an empty one, is written over. */

@@ -65,7 +65,8 @@ ms_status ms_lookahead_create(ms_lookahead **out, const ms_range *ranges, size_t
         if (!ms_add_u64(ahead->n_total, ranges[i].n_bytes, &ahead->n_total)) ahead->n_total = UINT64_MAX;
     ahead->window = options && options->window ? options->window : default_window;
     const uint64_t memory = options && options->memory ? options->memory : ms_ram_limit();
-    ahead->drops = ahead->n_total > memory / 2;
+    const uint64_t in_all = options ? options->n_bytes_in_all : 0;
+    ahead->drops = ahead->n_total > memory / 2 || in_all > memory / 2;
     pthread_mutex_init(&ahead->lock, NULL);
     follow(ahead, 0);
     *out = ahead;

@@ -26,8 +26,9 @@ typedef struct ms_range {
 } ms_range;
 
 typedef struct ms_lookahead_options {
-    uint64_t window; /* bytes ahead, and kept behind; 0: 128 MiB */
-    uint64_t memory; /* bytes that count as the machine's; 0: ms_ram_limit() */
+    uint64_t window;         /* bytes ahead, and kept behind; 0: 128 MiB */
+    uint64_t memory;         /* bytes that count as the machine's; 0: ms_ram_limit() */
+    uint64_t n_bytes_in_all; /* when this plan is a part of a larger one: the bytes of that; 0: it is not */
 } ms_lookahead_options;
 
 typedef struct ms_lookahead ms_lookahead;

@@ -381,6 +381,12 @@ void ms_checkpoint_close(ms_checkpoint *ckpt) {
     ms_mem_free(ckpt);
 }
 
+ms_status ms_checkpoint_unchanged(const ms_checkpoint *ckpt, ms_err *err) {
+    for (size_t i = 0; i < ckpt->n_files; i++)
+        if (ckpt->files[i].reader) MS_TRY(ms_source_unchanged(ckpt->files[i].reader->source, err));
+    return MS_OK;
+}
+
 const ms_tensor *ms_checkpoint_find(const ms_checkpoint *ckpt, ms_str name) {
     const size_t *const found = ms_map_find(&ckpt->by_name, name);
     return found ? &ckpt->tensors[*found] : NULL;

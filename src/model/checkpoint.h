@@ -126,6 +126,9 @@ ms_status ms_checkpoint_over(ms_checkpoint **out, ms_reader **readers, size_t n,
                              ms_err *err);
 void ms_checkpoint_close(ms_checkpoint *ckpt);
 
+/* MS_ERR_IO when one of the files was written to since it was opened (ms_source_unchanged). For the end of a long run. */
+ms_status ms_checkpoint_unchanged(const ms_checkpoint *ckpt, ms_err *err);
+
 /* NULL when no tensor is called that. */
 const ms_tensor *ms_checkpoint_find(const ms_checkpoint *ckpt, ms_str name);
 

@@ -1,6 +1,5 @@
 #include "collect.h"
 
-#include <pthread.h>
 #include <stdio.h>
 
 #include "collect_impl.h"
@@ -93,105 +92,6 @@ static ms_status make_schemes(ms_collect_state *c, ms_err *err) {
     return MS_OK;
 }
 
-/* ---- the scan ---- */
-
-typedef struct announcer { /* says which file is being read */
-    const ms_collect_state *c;
-    pthread_mutex_t lock;
-    uint64_t done;
-    const uint64_t *begins; /* [n_files]: bytes of matrices in the files before it */
-    size_t next;
-} announcer;
-
-/* Under the lock. */
-static void announce(announcer *a) {
-    const ms_run_plan *const plan = &a->c->plan;
-    const int64_t every = a->c->config.debug.progress_every;
-    for (; a->next < plan->n_files && a->begins[a->next] <= a->done; a->next++)
-        if (every > 0 && (a->next == 0 || (int64_t)(a->next + 1) % every == 0))
-            ms_collect_say(a->c, "[collect] (%zu/%zu) %s", a->next + 1, plan->n_files, plan->files[a->next].path.text);
-}
-
-static void advance(void *context, uint64_t n_bytes) {
-    announcer *const a = context;
-    pthread_mutex_lock(&a->lock);
-    a->done += n_bytes;
-    announce(a);
-    pthread_mutex_unlock(&a->lock);
-    if (a->c->options->talk.advance) a->c->options->talk.advance(a->c->options->talk.context, n_bytes);
-}
-
-/* begins: [n_files + 1], in bytes as stored. */
-static void count_bytes(const ms_collect_state *c, uint64_t *begins) {
-    const ms_banks *const banks = &c->extractor->banks;
-    for (size_t i = 0; i < banks->matrices.n; i++) {
-        const ms_matrix *const m = &banks->matrices.items[i];
-        const ms_tensor *const t = &c->ckpt->tensors[m->tensor];
-        begins[t->file + 1] += m->rows * m->cols * ms_dtype_info_of(t->stored->dtype)->bits / 8;
-    }
-    for (size_t f = 1; f <= c->plan.n_files; f++) begins[f] += begins[f - 1];
-}
-
-static ms_scan_options scan_options(const ms_collect_state *c, const char *cache, announcer *a) {
-    ms_scan_options options = ms_scan_options_default();
-    options.n_threads = c->options->n_threads;
-    options.eps = c->config.stats.eps;
-    options.quant_floor = c->config.stats.relative_den_floor;
-    options.sample_per_matrix = c->config.stats.sample_per_matrix;
-    options.sample_seed = c->config.stats.sample_seed;
-    options.sample_cache = cache;
-    options.group_outlier_percentile = c->config.stats.group_outlier_percentile;
-    options.group_sizes = c->config.stats.group_sizes;
-    options.n_group_sizes = c->config.stats.n_group_sizes;
-    options.schemes = c->schemes;
-    options.n_schemes = c->n_schemes;
-    options.cancel = c->options->cancel;
-    options.progress = (ms_scan_progress){advance, a};
-    return options;
-}
-
-static ms_status run_scan(ms_collect_state *c, announcer *a, ms_err *err) {
-    const ms_collect_talk *const talk = &c->options->talk;
-    const ms_banks *const banks = &c->extractor->banks;
-    if (talk->begin) talk->begin(talk->context, c->summary->weight_bytes);
-    pthread_mutex_lock(&a->lock);
-    announce(a);
-    pthread_mutex_unlock(&a->lock);
-    const ms_status status =
-        banks->matrices.n > 0 ? ms_scan_run(c->scan, c->ckpt, banks->matrices.items, banks->matrices.n, err) : MS_OK;
-    if (status == MS_OK) {
-        a->done = UINT64_MAX;
-        announce(a);
-    }
-    if (talk->end) talk->end(talk->context);
-    return status;
-}
-
-static ms_status scan(ms_collect_state *c, ms_err *err) {
-    const ms_str cache = ms_files_join(&c->arena, c->run_dir, MS_STR("cache/sampled_indices"));
-    uint64_t *const begins = ms_mem_zalloc_array(c->plan.n_files + 1, sizeof *begins);
-    if (!cache.text || !begins) {
-        ms_mem_free(begins);
-        return ms_err_memory(err, "the scan");
-    }
-    count_bytes(c, begins);
-    c->summary->weight_bytes = begins[c->plan.n_files];
-    announcer a = {.c = c, .lock = PTHREAD_MUTEX_INITIALIZER, .begins = begins};
-    const ms_scan_options options = scan_options(c, cache.text, &a);
-    ms_status status = ms_scan_create(&c->scan, &options, err);
-    if (status == MS_OK) status = run_scan(c, &a, err);
-    if (status == MS_ERR_INTERRUPTED) {
-        c->interrupted = true;
-        status = MS_OK;
-    }
-    if (c->scan && ms_scan_cache_error(c->scan))
-        ms_notes_add(&c->warnings, MS_NOTE_WARNING, "cache", cache, MS_STR(""), MS_NOTE_NO_OFFSET, "[cache] %s",
-                     ms_scan_cache_error(c->scan)->text);
-    pthread_mutex_destroy(&a.lock);
-    ms_mem_free(begins);
-    return status;
-}
-
 /* ---- the stages ---- */
 
 /* What only the whole configuration can tell: patterns, profiles, settings that exclude each other. */
@@ -262,7 +162,7 @@ static ms_status run_stages(ms_collect_state *c, ms_err *err) {
         {"choosing the files", make_plan},
         {"looking at the tensors", ms_collect_tensors},
         {"summing up the model", summarise_model},
-        {"measuring the matrices", scan},
+        {"measuring the matrices", ms_collect_scan},
         {"writing the tables and logs", write_results},
     };
     for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {

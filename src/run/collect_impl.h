@@ -1,5 +1,5 @@
-/* collect_impl: what the parts of collect share: collect.c (stages), collect_tensors.c (which matrices), collect_tables.c
- * and collect_matrices.c (rows), collect_logs.c (JSON). */
+/* collect_impl: what the parts of collect share: collect.c (stages), collect_tensors.c (which matrices), collect_scan.c
+ * (measuring), collect_matrices.c and collect_tables.c (rows), collect_logs.c (JSON). */
 #ifndef MS_COLLECT_IMPL_H
 #define MS_COLLECT_IMPL_H
 
@@ -76,6 +76,32 @@ typedef struct ms_collect_state {
     ms_collect_artifact artifacts[MS_ARTIFACT_COUNT];
 } ms_collect_state;
 
+/* A table on its way to its file: rows leave memory now and then. */
+typedef struct ms_collect_out {
+    ms_collect_state *c;
+    ms_artifact artifact;
+    ms_table *table;     /* owned; the rows that are not written yet */
+    ms_table_sink *sink; /* owned */
+} ms_collect_out;
+
+typedef struct ms_collect_batch { /* tensors whose matrices are measured together: [first, end) of c->tensors */
+    size_t first_tensor, end_tensor;
+    size_t first_matrix, n_matrices; /* of extractor->banks.matrices; what the scan numbers from 0 */
+} ms_collect_batch;
+
+typedef struct ms_collect_wide { /* matrix_stats or quant_sim in the making */
+    ms_collect_state *c;
+    ms_collect_out out;
+    ms_table *table;   /* of out */
+    size_t n_measured; /* columns */
+    ms_buf derived;    /* the name of the matrices at hand */
+    const ms_collect_batch *batch;
+} ms_collect_wide;
+
+typedef struct ms_collect_rows {
+    ms_collect_wide stats, quant;
+} ms_collect_rows;
+
 const char *ms_artifact_name(ms_artifact artifact); /* "tensor_inventory", ... */
 
 /* Formats a line and hands it to talk.say. */
@@ -85,14 +111,25 @@ double ms_collect_seconds(const ms_collect_state *c);
 /* collect_tensors.c: opens the files, decides what every tensor is, fills order, tensors, extractor->banks, index. */
 ms_status ms_collect_tensors(ms_collect_state *c, ms_err *err);
 
-/* collect_tables.c */
-ms_status ms_collect_write_tables(ms_collect_state *c, ms_err *err);
-/* Writes one table as the configuration wants it; consumes it. */
-ms_status ms_collect_write_table(ms_collect_state *c, ms_artifact artifact, ms_table *table, ms_err *err);
-ms_str ms_collect_dtype_name(const ms_stored *stored); /* NumPy's, or the file's own for a type we do not know */
+/* collect_scan.c: measures all matrices and writes tensor_inventory, matrix_stats and quant_sim; sets c->interrupted. MS_ERR_IO when a file
+ * changed meanwhile. */
+ms_status ms_collect_scan(ms_collect_state *c, ms_err *err);
 
-/* collect_matrices.c: matrix_stats and quant_sim */
-ms_status ms_collect_write_matrices(ms_collect_state *c, ms_err *err);
+/* collect_matrices.c: their rows. close: both files get their names. abort: also after close, or a failed open. */
+ms_status ms_collect_rows_open(ms_collect_rows *out, ms_collect_state *c, ms_err *err);
+ms_status ms_collect_rows_put(ms_collect_rows *rows, const ms_collect_batch *batch, ms_err *err);
+ms_status ms_collect_rows_close(ms_collect_rows *rows, ms_err *err);
+void ms_collect_rows_abort(ms_collect_rows *rows);
+
+/* collect_tables.c: the other tables, and what they all share. */
+ms_status ms_collect_write_inventory(ms_collect_state *c, ms_err *err); /* the first of all */
+ms_status ms_collect_write_tables(ms_collect_state *c, ms_err *err);
+/* table: consumed, also on failure. abort: also after close, or a failed open. */
+ms_status ms_collect_out_open(ms_collect_out *out, ms_collect_state *c, ms_artifact artifact, ms_table *table, ms_err *err);
+ms_status ms_collect_out_end_row(ms_collect_out *out, ms_err *err);
+ms_status ms_collect_out_close(ms_collect_out *out, ms_err *err);
+void ms_collect_out_abort(ms_collect_out *out);
+ms_str ms_collect_dtype_name(const ms_stored *stored); /* NumPy's, or the file's own for a type we do not know */
 
 /* collect_logs.c */
 ms_status ms_collect_write_running(ms_collect_state *c, ms_err *err);

@@ -58,15 +58,11 @@ static ms_status create_wide(ms_table **out, const columns parts[static N_PARTS]
     return status;
 }
 
-typedef struct wide { /* one of the two, while its rows are made */
-    ms_collect_state *c;
-    ms_table *table;
-    size_t n_measured; /* columns */
-    ms_buf derived;
-} wide;
+/* The number of a matrix among the results of the scan. */
+static size_t result_of(const ms_collect_wide *w, size_t matrix) { return matrix - w->batch->first_matrix; }
 
 /* Returns the next column. */
-static size_t put_identity(const wide *w, const ms_collect_tensor *from, const ms_bank *bank, const ms_matrix *m) {
+static size_t put_identity(const ms_collect_wide *w, const ms_collect_tensor *from, const ms_bank *bank, const ms_matrix *m) {
     ms_table *const table = w->table;
     const ms_tensor *const t = &w->c->ckpt->tensors[from->tensor];
     ms_table_str(table, 0, w->c->ckpt->files[t->file].path);
@@ -80,7 +76,7 @@ static size_t put_identity(const wide *w, const ms_collect_tensor *from, const m
 }
 
 /* The columns of a row from left to right. */
-static ms_status stats_row(wide *w, const ms_collect_tensor *from, const ms_bank *bank, size_t matrix, ms_err *err) {
+static ms_status stats_row(ms_collect_wide *w, const ms_collect_tensor *from, const ms_bank *bank, size_t matrix, ms_err *err) {
     const ms_matrix *const m = &w->c->extractor->banks.matrices.items[matrix];
     const ms_tensor *const t = &w->c->ckpt->tensors[from->tensor];
     const bool shared = bank->role == MS_ROLE_SHARED_EXPERT;
@@ -90,16 +86,16 @@ static ms_status stats_row(wide *w, const ms_collect_tensor *from, const ms_bank
     ms_table_i64(w->table, at++, (int64_t)m->rows);
     ms_table_i64(w->table, at++, (int64_t)m->cols);
     ms_table_str(w->table, at++, ms_collect_dtype_name(t->stored));
-    ms_scan_emit_stats(w->c->scan, matrix, w->table, at);
+    ms_scan_emit_stats(w->c->scan, result_of(w, matrix), w->table, at);
     at += w->n_measured;
     ms_table_str(w->table, at++, ms_str_of(bank->section ? bank->section : ""));
     ms_table_str(w->table, at++, ms_str_of(t->scheme ? t->scheme : ""));
     ms_table_str(w->table, at++, ms_str_of(ms_extract_via_name(from->result.via)));
     ms_table_str(w->table, at, from->result.rule);
-    return ms_table_end_row(w->table, err);
+    return ms_collect_out_end_row(&w->out, err);
 }
 
-static ms_status quant_row(wide *w, const ms_collect_tensor *from, const ms_bank *bank, size_t matrix, size_t scheme,
+static ms_status quant_row(ms_collect_wide *w, const ms_collect_tensor *from, const ms_bank *bank, size_t matrix, size_t scheme,
                            ms_err *err) {
     const ms_matrix *const m = &w->c->extractor->banks.matrices.items[matrix];
     const ms_mlx_scheme *const s = &w->c->schemes[scheme];
@@ -112,20 +108,20 @@ static ms_status quant_row(wide *w, const ms_collect_tensor *from, const ms_bank
     ms_table_str(w->table, at++, s->mode_name);
     ms_table_i64(w->table, at++, s->bits);
     ms_table_i64(w->table, at++, s->group_size);
-    ms_scan_emit_quant(w->c->scan, matrix, scheme, w->table, at);
+    ms_scan_emit_quant(w->c->scan, result_of(w, matrix), scheme, w->table, at);
     at += w->n_measured;
     ms_table_str(w->table, at++, ms_str_of(ms_mlx_profile_name(s->profile)));
     ms_table_str(w->table, at, ms_str_of(ms_dtype_info_of(compute)->numpy_name));
-    return ms_table_end_row(w->table, err);
+    return ms_collect_out_end_row(&w->out, err);
 }
 
 /* One warning for a bank and a scheme that failed on it. */
-static void warn_of_scheme(wide *w, const ms_collect_tensor *from, const ms_bank *bank, size_t scheme) {
+static void warn_of_scheme(ms_collect_wide *w, const ms_collect_tensor *from, const ms_bank *bank, size_t scheme) {
     const ms_collect_state *const c = w->c;
     for (size_t i = 0; i < bank->n_matrices; i++) {
-        const size_t matrix = bank->first_matrix + i;
-        if (!ms_scan_is_done(c->scan, matrix) || ms_scan_matrix_error(c->scan, matrix)) continue;
-        ms_str text = ms_scan_quant_error(c->scan, matrix, scheme);
+        const size_t result = result_of(w, bank->first_matrix + i);
+        if (!ms_scan_is_done(c->scan, result) || ms_scan_matrix_error(c->scan, result)) continue;
+        ms_str text = ms_scan_quant_error(c->scan, result, scheme);
         if (text.size == 0) continue;
         const size_t colon = ms_str_find(text, MS_STR(": "), 0); /* "ValueError: ..." */
         if (colon != SIZE_MAX) text = ms_str_sub(text, colon + 2, text.size);
@@ -137,8 +133,8 @@ static void warn_of_scheme(wide *w, const ms_collect_tensor *from, const ms_bank
     }
 }
 
-static void warn_of_matrix(wide *w, const ms_collect_tensor *from, const ms_matrix *m, size_t matrix) {
-    const ms_err *const why = ms_scan_matrix_error(w->c->scan, matrix);
+static void warn_of_matrix(ms_collect_wide *w, const ms_collect_tensor *from, const ms_matrix *m, size_t matrix) {
+    const ms_err *const why = ms_scan_matrix_error(w->c->scan, result_of(w, matrix));
     if (!why) return;
     const ms_tensor *const t = &w->c->ckpt->tensors[from->tensor];
     ms_notes_add(&w->c->warnings, MS_NOTE_WARNING, "read.failed", w->c->ckpt->files[t->file].path, t->stored->name,
@@ -146,31 +142,32 @@ static void warn_of_matrix(wide *w, const ms_collect_tensor *from, const ms_matr
                  why->text);
 }
 
-typedef ms_status bank_rows(wide *w, const ms_collect_tensor *from, const ms_bank *bank, ms_err *err);
+typedef ms_status bank_rows(ms_collect_wide *w, const ms_collect_tensor *from, const ms_bank *bank, ms_err *err);
 
-static ms_status stats_rows(wide *w, const ms_collect_tensor *from, const ms_bank *bank, ms_err *err) {
+static ms_status stats_rows(ms_collect_wide *w, const ms_collect_tensor *from, const ms_bank *bank, ms_err *err) {
     for (size_t i = 0; i < bank->n_matrices; i++) {
         const size_t matrix = bank->first_matrix + i;
-        if (!ms_scan_is_done(w->c->scan, matrix)) continue; /* interrupted */
+        if (!ms_scan_is_done(w->c->scan, result_of(w, matrix))) continue; /* interrupted */
         warn_of_matrix(w, from, &w->c->extractor->banks.matrices.items[matrix], matrix);
         MS_TRY(stats_row(w, from, bank, matrix, err));
     }
     return MS_OK;
 }
 
-static ms_status quant_rows(wide *w, const ms_collect_tensor *from, const ms_bank *bank, ms_err *err) {
+static ms_status quant_rows(ms_collect_wide *w, const ms_collect_tensor *from, const ms_bank *bank, ms_err *err) {
     for (size_t s = 0; s < w->c->n_schemes; s++) {
         warn_of_scheme(w, from, bank, s);
         for (size_t i = 0; i < bank->n_matrices; i++)
-            if (ms_scan_is_done(w->c->scan, bank->first_matrix + i))
+            if (ms_scan_is_done(w->c->scan, result_of(w, bank->first_matrix + i)))
                 MS_TRY(quant_row(w, from, bank, bank->first_matrix + i, s, err));
     }
     return MS_OK;
 }
 
-static ms_status all_rows(wide *w, bank_rows *rows, ms_err *err) {
+static ms_status put_rows(ms_collect_wide *w, const ms_collect_batch *batch, bank_rows *rows, ms_err *err) {
     const ms_collect_state *const c = w->c;
-    for (size_t i = 0; i < c->tensors.n; i++) {
+    w->batch = batch;
+    for (size_t i = batch->first_tensor; i < batch->end_tensor; i++) {
         const ms_collect_tensor *const from = &c->tensors.items[i];
         for (size_t b = 0; b < from->result.n_banks; b++) {
             const ms_bank *const bank = &c->extractor->banks.items[from->result.first_bank + b];
@@ -183,33 +180,50 @@ static ms_status all_rows(wide *w, bank_rows *rows, ms_err *err) {
     return MS_OK;
 }
 
-/* Consumes w->table. */
-static ms_status fill_and_write(wide *w, ms_artifact artifact, bank_rows *rows, size_t *n_rows, ms_err *err) {
-    const ms_status status = all_rows(w, rows, err);
-    ms_buf_free(&w->derived);
-    *n_rows = ms_table_n_rows(w->table);
-    if (status == MS_OK) return ms_collect_write_table(w->c, artifact, w->table, err);
-    ms_table_destroy(w->table);
+/* ---- both tables ---- */
+
+static ms_status open_stats(ms_collect_wide *w, ms_collect_state *c, ms_err *err) {
+    *w = (ms_collect_wide){.c = c};
+    const ms_column_spec *const measured = ms_scan_stat_columns(c->scan, &w->n_measured);
+    const columns parts[] = {COLUMNS(identity), COLUMNS(stats_shape), {measured, w->n_measured}, COLUMNS(stats_provenance)};
+    MS_TRY(create_wide(&w->table, parts, err));
+    return ms_collect_out_open(&w->out, c, MS_ARTIFACT_STATS, w->table, err);
+}
+
+static ms_status open_quant(ms_collect_wide *w, ms_collect_state *c, ms_err *err) {
+    *w = (ms_collect_wide){.c = c};
+    const ms_column_spec *const measured = ms_scan_quant_columns(c->scan, &w->n_measured);
+    const columns parts[] = {COLUMNS(identity), COLUMNS(quant_scheme), {measured, w->n_measured}, COLUMNS(quant_provenance)};
+    MS_TRY(create_wide(&w->table, parts, err));
+    return ms_collect_out_open(&w->out, c, MS_ARTIFACT_QUANT, w->table, err);
+}
+
+ms_status ms_collect_rows_open(ms_collect_rows *out, ms_collect_state *c, ms_err *err) {
+    *out = (ms_collect_rows){0};
+    ms_status status = open_stats(&out->stats, c, err);
+    if (status == MS_OK) status = open_quant(&out->quant, c, err);
+    if (status != MS_OK) ms_collect_rows_abort(out);
     return status;
 }
 
-static ms_status write_stats(ms_collect_state *c, ms_err *err) {
-    wide w = {.c = c};
-    const ms_column_spec *const measured = ms_scan_stat_columns(c->scan, &w.n_measured);
-    const columns parts[] = {COLUMNS(identity), COLUMNS(stats_shape), {measured, w.n_measured}, COLUMNS(stats_provenance)};
-    MS_TRY(create_wide(&w.table, parts, err));
-    return fill_and_write(&w, MS_ARTIFACT_STATS, stats_rows, &c->summary->matrix_stats_rows, err);
+ms_status ms_collect_rows_put(ms_collect_rows *rows, const ms_collect_batch *batch, ms_err *err) {
+    MS_TRY(put_rows(&rows->stats, batch, stats_rows, err));
+    return put_rows(&rows->quant, batch, quant_rows, err);
 }
 
-static ms_status write_quant(ms_collect_state *c, ms_err *err) {
-    wide w = {.c = c};
-    const ms_column_spec *const measured = ms_scan_quant_columns(c->scan, &w.n_measured);
-    const columns parts[] = {COLUMNS(identity), COLUMNS(quant_scheme), {measured, w.n_measured}, COLUMNS(quant_provenance)};
-    MS_TRY(create_wide(&w.table, parts, err));
-    return fill_and_write(&w, MS_ARTIFACT_QUANT, quant_rows, &c->summary->quant_sim_rows, err);
+ms_status ms_collect_rows_close(ms_collect_rows *rows, ms_err *err) {
+    ms_collect_state *const c = rows->stats.c;
+    MS_TRY(ms_collect_out_close(&rows->stats.out, err));
+    MS_TRY(ms_collect_out_close(&rows->quant.out, err));
+    c->summary->matrix_stats_rows = c->artifacts[MS_ARTIFACT_STATS].written.n_rows;
+    c->summary->quant_sim_rows = c->artifacts[MS_ARTIFACT_QUANT].written.n_rows;
+    return MS_OK;
 }
 
-ms_status ms_collect_write_matrices(ms_collect_state *c, ms_err *err) {
-    MS_TRY(write_stats(c, err));
-    return write_quant(c, err);
+void ms_collect_rows_abort(ms_collect_rows *rows) {
+    ms_collect_wide *const both[] = {&rows->stats, &rows->quant};
+    for (int i = 0; i < 2; i++) {
+        ms_collect_out_abort(&both[i]->out);
+        ms_buf_free(&both[i]->derived);
+    }
 }

@@ -1,4 +1,4 @@
-/* The tables of collect: rows, columns, files. */
+/* The tables of collect, but for those of the matrices (collect_matrices.c). */
 #include <stdio.h>
 
 #include "collect_impl.h"
@@ -12,16 +12,48 @@ const char *ms_artifact_name(ms_artifact artifact) {
     return names[artifact];
 }
 
+/* ---- a table on its way to its file ---- */
+
+enum { ROWS_AT_ONCE = 1 << 13 }; /* that are held in memory */
+
 static const char *folder_of(ms_artifact artifact) { return artifact >= MS_ARTIFACT_PROJ_REPORT ? "logs" : "data"; }
 
-ms_status ms_collect_write_table(ms_collect_state *c, ms_artifact artifact, ms_table *table, ms_err *err) {
-    ms_collect_artifact *const a = &c->artifacts[artifact];
-    const ms_status status = ms_run_log_write_table(table, c->run_dir, folder_of(artifact), ms_artifact_name(artifact),
-                                                    &c->config, &a->written, err);
-    a->exists = status == MS_OK;
-    if (status == MS_OK && a->written.fallback)
-        ms_collect_say(c, "[warn] parquet write failed (%s); falling back to CSV for %s", a->written.error, a->written.path);
-    ms_table_destroy(table);
+ms_status ms_collect_out_open(ms_collect_out *out, ms_collect_state *c, ms_artifact artifact, ms_table *table, ms_err *err) {
+    *out = (ms_collect_out){.c = c, .artifact = artifact, .table = table};
+    return ms_run_log_open_table(&out->sink, table, c->run_dir, folder_of(artifact), ms_artifact_name(artifact), &c->config,
+                                 &c->artifacts[artifact].written, err);
+}
+
+ms_status ms_collect_out_end_row(ms_collect_out *out, ms_err *err) {
+    MS_TRY(ms_table_end_row(out->table, err));
+    return ms_table_n_rows(out->table) < ROWS_AT_ONCE ? MS_OK : ms_table_sink_flush(out->sink, err);
+}
+
+ms_status ms_collect_out_close(ms_collect_out *out, ms_err *err) {
+    ms_collect_artifact *const a = &out->c->artifacts[out->artifact];
+    ms_table_sink *const sink = out->sink;
+    out->sink = NULL;
+    MS_TRY(ms_table_sink_close(sink, err));
+    a->exists = true;
+    if (a->written.fallback)
+        ms_collect_say(out->c, "[warn] parquet write failed (%s); falling back to CSV for %s", a->written.error,
+                       a->written.path);
+    return MS_OK;
+}
+
+void ms_collect_out_abort(ms_collect_out *out) {
+    ms_table_sink_abort(out->sink);
+    ms_table_destroy(out->table);
+    out->sink = NULL;
+    out->table = NULL;
+}
+
+/* Writes the table as the configuration wants it; consumes it. */
+static ms_status write_table(ms_collect_state *c, ms_artifact artifact, ms_table *table, ms_err *err) {
+    ms_collect_out out;
+    ms_status status = ms_collect_out_open(&out, c, artifact, table, err);
+    if (status == MS_OK) status = ms_collect_out_close(&out, err);
+    ms_collect_out_abort(&out);
     return status;
 }
 
@@ -66,7 +98,9 @@ static const ms_column_spec family_columns[] = {
     {"storage", MS_COLUMN_STR, "", "how its values are stored; empty: plainly"},
 };
 
-static ms_status inventory_row(ms_collect_state *c, ms_table *table, uint32_t index, ms_err *err) {
+static ms_status inventory_row(ms_collect_out *out, uint32_t index, ms_err *err) {
+    const ms_collect_state *const c = out->c;
+    ms_table *const table = out->table;
     const ms_tensor *const t = &c->ckpt->tensors[index];
     size_t column = INV_MORE;
     ms_table_str(table, INV_FILE, c->ckpt->files[t->file].path);
@@ -85,10 +119,10 @@ static ms_status inventory_row(ms_collect_state *c, ms_table *table, uint32_t in
         ms_table_str(table, column++, ms_str_of(ms_role_name(t->role)));
         ms_table_str(table, column, ms_str_of(t->scheme ? t->scheme : ""));
     }
-    return ms_table_end_row(table, err);
+    return ms_collect_out_end_row(out, err);
 }
 
-static ms_status write_inventory(ms_collect_state *c, ms_err *err) {
+ms_status ms_collect_write_inventory(ms_collect_state *c, ms_err *err) {
     ms_column_spec columns[INV_MORE + 4];
     size_t n = INV_MORE;
     memcpy(columns, inventory_columns, sizeof inventory_columns);
@@ -96,20 +130,31 @@ static ms_status write_inventory(ms_collect_state *c, ms_err *err) {
     for (size_t i = 0; c->has_families && i < 2; i++) columns[n++] = family_columns[i];
     ms_table *table;
     MS_TRY(ms_table_create(&table, columns, n, err));
-    ms_status status = MS_OK;
+    ms_collect_out out;
+    ms_status status = ms_collect_out_open(&out, c, MS_ARTIFACT_INVENTORY, table, err);
     for (size_t i = 0; status == MS_OK && c->ckpt && i < c->ckpt->n_tensors; i++) {
         const bool is_float = ms_dtype_info_of(c->ckpt->tensors[c->order[i]].stored->dtype)->is_float;
-        if (is_float || c->config.scan.inventory_all_tensors) status = inventory_row(c, table, c->order[i], err);
+        if (is_float || c->config.scan.inventory_all_tensors) status = inventory_row(&out, c->order[i], err);
     }
-    if (status == MS_OK) {
-        c->summary->tensor_inventory_rows = ms_table_n_rows(table);
-        return ms_collect_write_table(c, MS_ARTIFACT_INVENTORY, table, err);
-    }
-    ms_table_destroy(table);
+    if (status == MS_OK) status = ms_collect_out_close(&out, err);
+    ms_collect_out_abort(&out);
+    c->summary->tensor_inventory_rows = c->artifacts[MS_ARTIFACT_INVENTORY].written.n_rows;
     return status;
 }
 
 /* ---- unmatched_tensors ---- */
+
+static ms_status unmatched_row(ms_collect_out *out, const ms_collect_tensor *from, ms_err *err) {
+    ms_table *const table = out->table;
+    const ms_tensor *const t = &out->c->ckpt->tensors[from->tensor];
+    ms_table_str(table, 0, out->c->ckpt->files[t->file].path);
+    ms_table_str(table, 1, t->stored->name);
+    ms_table_str(table, 2, ms_collect_dtype_name(t->stored));
+    put_shape(table, 3, t->stored);
+    ms_table_i64(table, 4, t->stored->rank);
+    ms_table_str(table, 5, ms_str_of(from->result.reason));
+    return ms_collect_out_end_row(out, err);
+}
 
 static ms_status write_unmatched(ms_collect_state *c, ms_err *err) {
     static const ms_column_spec columns[] = {
@@ -122,25 +167,14 @@ static ms_status write_unmatched(ms_collect_state *c, ms_err *err) {
     };
     ms_table *table;
     MS_TRY(ms_table_create(&table, columns, 6, err));
-    ms_status status = MS_OK;
-    for (size_t i = 0; status == MS_OK && i < c->tensors.n; i++) {
-        const ms_collect_tensor *const from = &c->tensors.items[i];
-        if (from->result.via != MS_VIA_NONE) continue;
-        const ms_tensor *const t = &c->ckpt->tensors[from->tensor];
-        ms_table_str(table, 0, c->ckpt->files[t->file].path);
-        ms_table_str(table, 1, t->stored->name);
-        ms_table_str(table, 2, ms_collect_dtype_name(t->stored));
-        put_shape(table, 3, t->stored);
-        ms_table_i64(table, 4, t->stored->rank);
-        ms_table_str(table, 5, ms_str_of(from->result.reason));
-        status = ms_table_end_row(table, err);
-    }
-    if (status == MS_OK) {
-        c->summary->unmatched_tensors_rows = ms_table_n_rows(table);
-        c->summary->wrote_unmatched = true;
-        return ms_collect_write_table(c, MS_ARTIFACT_UNMATCHED, table, err);
-    }
-    ms_table_destroy(table);
+    ms_collect_out out;
+    ms_status status = ms_collect_out_open(&out, c, MS_ARTIFACT_UNMATCHED, table, err);
+    for (size_t i = 0; status == MS_OK && i < c->tensors.n; i++)
+        if (c->tensors.items[i].result.via == MS_VIA_NONE) status = unmatched_row(&out, &c->tensors.items[i], err);
+    if (status == MS_OK) status = ms_collect_out_close(&out, err);
+    ms_collect_out_abort(&out);
+    c->summary->unmatched_tensors_rows = c->artifacts[MS_ARTIFACT_UNMATCHED].written.n_rows;
+    c->summary->wrote_unmatched = status == MS_OK;
     return status;
 }
 
@@ -206,7 +240,7 @@ static ms_status write_proj_report(ms_collect_state *c, ms_err *err) {
         ms_table_destroy(table);
         return status;
     }
-    MS_TRY(ms_collect_write_table(c, MS_ARTIFACT_PROJ_REPORT, table, err));
+    MS_TRY(write_table(c, MS_ARTIFACT_PROJ_REPORT, table, err));
     return warn_of_projs(c, err);
 }
 
@@ -258,7 +292,7 @@ static ms_status write_warnings(ms_collect_state *c, ms_err *err) {
     }
     c->summary->warnings_rows = ms_table_n_rows(table);
     if (status == MS_OK && c->summary->warnings_rows > 0) {
-        MS_TRY(ms_collect_write_table(c, MS_ARTIFACT_WARNINGS, table, err));
+        MS_TRY(write_table(c, MS_ARTIFACT_WARNINGS, table, err));
         const ms_str path = ms_run_log_below(c->run_dir, c->artifacts[MS_ARTIFACT_WARNINGS].written.path);
         snprintf(c->summary->warnings_path, sizeof c->summary->warnings_path, "%s", path.text);
         return MS_OK;
@@ -269,8 +303,6 @@ static ms_status write_warnings(ms_collect_state *c, ms_err *err) {
 }
 
 ms_status ms_collect_write_tables(ms_collect_state *c, ms_err *err) {
-    MS_TRY(write_inventory(c, err));
-    MS_TRY(ms_collect_write_matrices(c, err));
     ms_index_report_warn(&c->index, &c->plan, &c->warnings);
     if (c->config.debug.dump_unmatched) MS_TRY(write_unmatched(c, err));
     else remove_table(c, MS_ARTIFACT_UNMATCHED);

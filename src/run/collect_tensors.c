@@ -221,5 +221,7 @@ ms_status ms_collect_tensors(ms_collect_state *c, ms_err *err) {
         MS_TRY(look_at(c, c->order[i], err));
     }
     take_unexplained(c);
+    ms_extractor_forget_families(c->extractor);
+    ms_banks_free(&c->families);
     return MS_OK;
 }

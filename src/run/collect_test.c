@@ -203,6 +203,73 @@ TEST(collect_that_is_interrupted_in_the_scan_writes_the_matrices_it_has) {
     end(&b);
 }
 
+/* Rewrites a byte of the model, as if a download were still going on. */
+static void write_to_model(void *context, uint64_t n_bytes) {
+    bench *const b = context;
+    (void)n_bytes;
+    FILE *const file = fopen(in(b, b->model, "model.safetensors").text, "r+b");
+    if (!file || fseek(file, 0, SEEK_END) != 0 || fputc('x', file) == EOF || fclose(file) != 0) say(b, "cannot write");
+}
+
+TEST(collect_over_a_file_that_is_written_to_meanwhile_fails_and_writes_no_rows) {
+    bench b;
+    CHECK(begin(&b));
+    const ms_collect_options options = {
+        .run_dir = b.run.text, .n_threads = 1, .talk = {.context = &b, .begin = write_to_model}};
+    CHECK_FAILS(ms_collect(&options, &b.summary, &b.err), MS_ERR_IO, &b.err, "model.safetensors");
+    CHECK(strstr(b.err.text, "then,") && !b.said.bytes);
+    CHECK(!exists(&b, "data/matrix_stats.csv") && !exists(&b, "data/matrix_stats.parquet"));
+    CHECK_EQ_STR(ms_json_as_str(ms_json_get(log_of(&b, "logs/run_health.json"), "status"), MS_STR("")), "error");
+    CHECK(write_model(&b));
+    CHECK_OK(collect(&b, NULL), &b.err);
+    end(&b);
+}
+
+enum { STACK = 8200 }; /* experts: more than a batch of matrices */
+
+/* Two files of a stack each, of [1, 4] matrices that are all alike inside: (e + layer) / 2^14. */
+static bool write_stacks(bench *b) {
+    static uint16_t weights[STACK][4];
+    static const uint64_t shape[] = {STACK, 1, 4};
+    for (int layer = 0; layer < 2; layer++) {
+        char name[64], file_name[32];
+        for (int e = 0; e < STACK; e++)
+            for (int k = 0; k < 4; k++) weights[e][k] = ms_bf16_from_f32((float)(e % 128 + layer) / 16384);
+        snprintf(name, sizeof name, "model.layers.%d.mlp.experts.up_proj.weight", layer);
+        snprintf(file_name, sizeof file_name, layer ? "b.safetensors" : "a.safetensors");
+        const ms_safetensors_tensor tensor = {ms_str_of(name), MS_DTYPE_BF16, 3, shape, weights};
+        ms_buf file = {0};
+        const bool fine =
+            ms_safetensors_write(&file, &tensor, 1, NULL, 0, &b->err) == MS_OK &&
+            ms_files_write(in(b, b->model, file_name).text, file.bytes, file.size, MS_FILES_NO_SYNC, &b->err) == MS_OK;
+        ms_buf_free(&file);
+        if (!fine) return false;
+    }
+    return ms_files_remove(in(b, b->model, "model.safetensors").text, &b->err) == MS_OK;
+}
+
+TEST(collect_of_more_matrices_than_a_batch_has_a_row_for_each_in_order) {
+    bench b;
+    CHECK(begin(&b) && write_stacks(&b));
+    CHECK(configure(&b, "{" CSV ", \"quant_schemes\": [], \"stats\": {\"sample_per_matrix\": 2}}"));
+    const ms_collect_options options = {.run_dir = b.run.text, .model_path = b.model.text, .n_threads = 2};
+    CHECK_OK(ms_collect(&options, &b.summary, &b.err), &b.err);
+    CHECK_EQ_I64(b.summary.matrix_stats_rows, 2 * STACK);
+    ms_table *table;
+    CHECK_OK(ms_table_read(&table, in(&b, b.run, "data/matrix_stats.csv").text, NULL, 0, &b.err), &b.err);
+    const size_t layer = (size_t)ms_table_find(table, "layer"), expert = (size_t)ms_table_find(table, "expert_id"),
+                 mean = (size_t)ms_table_find(table, "mean");
+    CHECK_EQ_I64(ms_table_n_rows(table), 2 * STACK);
+    for (size_t i = 0; i < (size_t)2 * STACK; i++) {
+        const int64_t l = i >= STACK, e = (int64_t)(i % STACK);
+        CHECK_EQ_I64(ms_table_get_i64(table, i, layer), l);
+        CHECK_EQ_I64(ms_table_get_i64(table, i, expert), e);
+        CHECK_NEAR(ms_table_get_f64(table, i, mean), (double)(e % 128 + l) / 16384, 1e-5);
+    }
+    ms_table_destroy(table);
+    end(&b);
+}
+
 static void look_at_status(void *context, uint64_t n_bytes) {
     bench *const b = context;
     (void)n_bytes;

@@ -465,6 +465,12 @@ ms_status ms_extractor_use_families(ms_extractor *x, const ms_banks *banks, ms_e
     return MS_OK;
 }
 
+void ms_extractor_forget_families(ms_extractor *x) {
+    ms_mem_free(x->family_order);
+    x->family_order = NULL;
+    x->families = NULL;
+}
+
 ms_status ms_extractor_create(ms_extractor **out, const ms_run_config *config, ms_notes *warnings, ms_err *err) {
     ms_extractor *const x = ms_mem_zalloc(sizeof *x);
     if (!x) return ms_err_memory(err, "the rules");

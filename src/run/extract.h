@@ -74,6 +74,7 @@ typedef struct ms_extractor {
 ms_status ms_extractor_create(ms_extractor **out, const ms_run_config *config, ms_notes *warnings, ms_err *err);
 /* Banks of the family tables; borrowed. */
 ms_status ms_extractor_use_families(ms_extractor *extractor, const ms_banks *banks, ms_err *err);
+void ms_extractor_forget_families(ms_extractor *extractor); /* they may go */
 void ms_extractor_destroy(ms_extractor *extractor);
 
 /* Does it look like weights of experts? By its name ("experts" in it, or all words of a shared expert), by its role, or because

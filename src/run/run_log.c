@@ -4,15 +4,34 @@
 
 #include "json_put.h"
 
+typedef struct place {                /* where a table goes, and how */
+    char stem[1000], compression[64]; /* the suffix must fit into ms_table_written.path */
+    ms_table_format format;
+} place;
+
+static ms_status place_of(place *out, ms_str run_dir, const char *folder, const char *name, const ms_run_config *config,
+                          ms_err *err) {
+    snprintf(out->compression, sizeof out->compression, "%.*s", (int)config->output.compression.size,
+             config->output.compression.text);
+    const int n = snprintf(out->stem, sizeof out->stem, "%s/%s/%s", run_dir.text, folder, name);
+    MS_FAIL_IF(n < 0 || (size_t)n >= sizeof out->stem, MS_ERR_USAGE, err,
+               "the path of the run is too long: %zu bytes, at most 900", run_dir.size);
+    out->format = ms_str_is(config->output.format, "parquet") ? MS_TABLE_PARQUET : MS_TABLE_CSV;
+    return MS_OK;
+}
+
 ms_status ms_run_log_write_table(const ms_table *table, ms_str run_dir, const char *folder, const char *name,
                                  const ms_run_config *config, ms_table_written *written, ms_err *err) {
-    char path[1000], compression[64]; /* the suffix must fit into written->path */
-    snprintf(compression, sizeof compression, "%.*s", (int)config->output.compression.size, config->output.compression.text);
-    const int n = snprintf(path, sizeof path, "%s/%s/%s", run_dir.text, folder, name);
-    MS_FAIL_IF(n < 0 || (size_t)n >= sizeof path, MS_ERR_USAGE, err, "the path of the run is too long: %zu bytes, at most 900",
-               run_dir.size);
-    const bool parquet = ms_str_is(config->output.format, "parquet");
-    return ms_table_write(table, path, parquet ? MS_TABLE_PARQUET : MS_TABLE_CSV, compression, written, err);
+    place p;
+    MS_TRY(place_of(&p, run_dir, folder, name, config, err));
+    return ms_table_write(table, p.stem, p.format, p.compression, written, err);
+}
+
+ms_status ms_run_log_open_table(ms_table_sink **out, ms_table *table, ms_str run_dir, const char *folder, const char *name,
+                                const ms_run_config *config, ms_table_written *written, ms_err *err) {
+    place p;
+    MS_TRY(place_of(&p, run_dir, folder, name, config, err));
+    return ms_table_sink_open(out, table, p.stem, p.format, p.compression, written, err);
 }
 
 void ms_run_log_begin_run(ms_json_out *json, ms_str run_dir, const ms_run_manifest *manifest) {

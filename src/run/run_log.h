@@ -13,6 +13,10 @@
 ms_status ms_run_log_write_table(const ms_table *table, ms_str run_dir, const char *folder, const char *name,
                                  const ms_run_config *config, ms_table_written *written, ms_err *err);
 
+/* The same for a table that is written by portions (ms_table_sink). */
+ms_status ms_run_log_open_table(ms_table_sink **out, ms_table *table, ms_str run_dir, const char *folder, const char *name,
+                                const ms_run_config *config, ms_table_written *written, ms_err *err);
+
 /* The member "run"; the object stays open. */
 void ms_run_log_begin_run(ms_json_out *json, ms_str run_dir, const ms_run_manifest *manifest);
 

@@ -41,6 +41,7 @@ typedef struct ms_scan_options {
     size_t n_lenses;
     const atomic_bool *cancel; /* may be NULL */
     ms_scan_progress progress;
+    uint64_t n_bytes_in_all; /* of several runs over one model; 0: one run reads it all. For the look-ahead */
 } ms_scan_options;
 
 typedef struct ms_scan ms_scan;

@@ -350,7 +350,8 @@ static ms_status open_run(run *r, ms_err *err) {
         if (!r->workers[k].feeders) return ms_err_memory(err, "the threads of a scan");
     }
     MS_TRY(ms_scan_plan_make(&r->plan, r->ckpt, r->matrices, r->scan->n_matrices, items_of, r->scan, err));
-    return ms_lookahead_create(&r->ahead, r->plan.ranges, r->plan.n_matrices, NULL, err);
+    const ms_lookahead_options ahead = {.n_bytes_in_all = r->scan->options.n_bytes_in_all};
+    return ms_lookahead_create(&r->ahead, r->plan.ranges, r->plan.n_matrices, &ahead, err);
 }
 
 static void close_worker(run *r, worker *w) {

@@ -19,10 +19,28 @@ static ms_status not_built(const char *path, ms_err *err) {
                       ms_str_shown(ms_str_of(path)).text);
 }
 
-ms_status ms_table_write_parquet(const ms_table *table, const char *path, const char *compression, ms_err *err) {
+struct ms_parquet_writer {
+    int none;
+};
+
+ms_status ms_parquet_open(ms_parquet_writer **out, const ms_table *table, const char *path, const char *compression,
+                          ms_err *err) {
     (void)table, (void)compression;
+    *out = NULL;
     return not_built(path, err);
 }
+
+ms_status ms_parquet_put(ms_parquet_writer *p, const ms_table *table, ms_err *err) {
+    (void)p, (void)table;
+    return not_built("", err);
+}
+
+ms_status ms_parquet_commit(ms_parquet_writer *p, ms_err *err) {
+    (void)p;
+    return not_built("", err);
+}
+
+void ms_parquet_abort(ms_parquet_writer *p) { (void)p; }
 
 ms_status ms_table_from_parquet(ms_table **out, const char *path, const ms_column_spec *columns, size_t n_columns,
                                 ms_err *err) {
@@ -172,57 +190,92 @@ static carquet_status_t write_rows(writer *w, const ms_table *table) {
     return CARQUET_OK;
 }
 
-static carquet_status_t write_stream(const ms_table *table, FILE *stream, carquet_compression_t codec) {
-    carquet_schema_t *const schema = carquet_schema_create(NULL);
-    carquet_status_t code = schema ? CARQUET_OK : CARQUET_ERROR_OUT_OF_MEMORY;
-    for (size_t c = 0; c < table->n_columns && code == CARQUET_OK; c++) code = add_column(schema, &table->columns[c].spec);
-    if (code == CARQUET_OK) {
-        carquet_writer_options_t options;
-        carquet_writer_options_init(&options);
-        options.compression = codec;
-        options.row_group_size = ONE_GROUP;
-        options.async_io = false;
-        options.created_by = "moescope " MS_VERSION;
-        carquet_error_t error = CARQUET_ERROR_INIT;
-        writer w = {.file = carquet_writer_create_file(stream, schema, &options, &error)};
-        code = w.file ? write_rows(&w, table) : error.code != CARQUET_OK ? error.code : CARQUET_ERROR_OUT_OF_MEMORY;
-        if (w.file && code == CARQUET_OK) code = carquet_writer_close(w.file);
-        else carquet_writer_abort(w.file);
-        ms_mem_free(w.definition);
-        ms_mem_free(w.repetition);
-        ms_mem_free(w.values);
-    }
-    carquet_schema_free(schema);
-    return code;
-}
+/* ---- a file in the making ---- */
 
-/* Into `temporary`; messages speak of `path`. The library writes to a stream of ours, so that every failing write is seen. */
-static ms_status write_file(const ms_table *table, const char *temporary, const char *path, carquet_compression_t codec,
-                            ms_err *err) {
-    FILE *const stream = fopen(temporary, "wb");
-    if (!stream) return ms_files_error(err, errno, path, "write");
-    errno = 0;
-    const carquet_status_t code = write_stream(table, stream, codec);
-    const bool failed = ferror(stream) != 0;
-    const int reason = fclose(stream) != 0 || failed || code == CARQUET_ERROR_FILE_WRITE ? (errno ? errno : EIO) : 0;
-    if (reason) return ms_files_error(err, reason, path, "write");
-    MS_FAIL_IF(code != CARQUET_OK, status_of(code), err, "%s: cannot write Parquet: %s", ms_str_shown(ms_str_of(path)).text,
-               carquet_status_string(code));
+struct ms_parquet_writer {
+    writer w;
+    carquet_schema_t *schema;
+    FILE *stream; /* the library writes to a stream of ours, so that every failing write is seen */
+    ms_files_writer file;
+};
+
+/* MS_OK, or what went wrong; messages speak of the name that the file will have. */
+static ms_status writing_error(const ms_parquet_writer *p, carquet_status_t code, ms_err *err) {
+    if (p->stream && (ferror(p->stream) || code == CARQUET_ERROR_FILE_WRITE))
+        return ms_files_error(err, errno ? errno : EIO, p->file.path, "write");
+    MS_FAIL_IF(code != CARQUET_OK, status_of(code), err, "%s: cannot write Parquet: %s",
+               ms_str_shown(ms_str_of(p->file.path)).text, carquet_status_string(code));
     return MS_OK;
 }
 
-ms_status ms_table_write_parquet(const ms_table *table, const char *path, const char *compression, ms_err *err) {
+static carquet_status_t begin_stream(ms_parquet_writer *p, const ms_table *table, carquet_compression_t codec) {
+    p->schema = carquet_schema_create(NULL);
+    carquet_status_t code = p->schema ? CARQUET_OK : CARQUET_ERROR_OUT_OF_MEMORY;
+    for (size_t c = 0; c < table->n_columns && code == CARQUET_OK; c++) code = add_column(p->schema, &table->columns[c].spec);
+    if (code != CARQUET_OK) return code;
+    carquet_writer_options_t options;
+    carquet_writer_options_init(&options);
+    options.compression = codec;
+    options.row_group_size = ONE_GROUP;
+    options.async_io = false;
+    options.created_by = "moescope " MS_VERSION;
+    carquet_error_t error = CARQUET_ERROR_INIT;
+    p->w.file = carquet_writer_create_file(p->stream, p->schema, &options, &error);
+    return p->w.file ? CARQUET_OK : error.code != CARQUET_OK ? error.code : CARQUET_ERROR_OUT_OF_MEMORY;
+}
+
+static ms_status begin_file(ms_parquet_writer *p, const ms_table *table, const char *path, carquet_compression_t codec,
+                            ms_err *err) {
+    MS_TRY(ms_files_writer_open(&p->file, path, err));
+    p->stream = fopen(p->file.temporary, "wb");
+    if (!p->stream) return ms_files_error(err, errno, path, "write");
+    errno = 0;
+    return writing_error(p, begin_stream(p, table, codec), err);
+}
+
+ms_status ms_parquet_open(ms_parquet_writer **out, const ms_table *table, const char *path, const char *compression,
+                          ms_err *err) {
     carquet_compression_t codec;
+    *out = NULL;
     MS_FAIL_IF(!find_codec(compression, &codec), MS_ERR_UNSUPPORTED, err,
                "unknown Parquet compression '%s': zstd, snappy, gzip, lz4 and none are there",
                ms_str_shown(ms_str_of(compression)).text);
     MS_FAIL_IF(table->n_columns == 0, MS_ERR_UNSUPPORTED, err, "a table without columns cannot be Parquet");
-    ms_files_writer file;
-    MS_TRY(ms_files_writer_open(&file, path, err));
-    ms_status status = write_file(table, file.temporary, path, codec, err);
-    if (status == MS_OK) status = ms_files_writer_commit(&file, MS_FILES_NO_SYNC, err);
-    ms_files_writer_abort(&file);
+    ms_parquet_writer *const p = ms_mem_zalloc(sizeof *p);
+    if (!p) return ms_err_memory(err, "a Parquet file");
+    p->file.fd = -1;
+    const ms_status status = begin_file(p, table, path, codec, err);
+    if (status == MS_OK) *out = p;
+    else ms_parquet_abort(p);
     return status;
+}
+
+ms_status ms_parquet_put(ms_parquet_writer *p, const ms_table *table, ms_err *err) {
+    errno = 0;
+    return writing_error(p, write_rows(&p->w, table), err);
+}
+
+ms_status ms_parquet_commit(ms_parquet_writer *p, ms_err *err) {
+    errno = 0;
+    const carquet_status_t code = carquet_writer_close(p->w.file);
+    p->w.file = NULL;
+    MS_TRY(writing_error(p, code, err));
+    const bool failed = fclose(p->stream) != 0;
+    p->stream = NULL;
+    if (failed) return ms_files_error(err, errno ? errno : EIO, p->file.path, "write");
+    return ms_files_writer_commit(&p->file, MS_FILES_NO_SYNC, err);
+}
+
+void ms_parquet_abort(ms_parquet_writer *p) {
+    if (!p) return;
+    if (p->w.file) carquet_writer_abort(p->w.file);
+    if (p->stream) fclose(p->stream);
+    carquet_schema_free(p->schema);
+    ms_files_writer_abort(&p->file);
+    ms_mem_free(p->w.definition);
+    ms_mem_free(p->w.repetition);
+    ms_mem_free(p->w.values);
+    ms_mem_free(p);
 }
 
 /* ---- reading ---- */

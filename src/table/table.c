@@ -23,6 +23,34 @@ const char *ms_column_type_name(ms_column_type type) {
     return names[type];
 }
 
+/* ---- texts ---- */
+
+/* Broken sequences become U+FFFD, one for each byte that starts none. */
+static ms_str mend_utf8(ms_arena *arena, ms_str text) {
+    char *const mended = ms_arena_alloc_array(arena, text.size + 1, 3);
+    if (!mended) return MS_STR_NONE;
+    size_t n = 0, at = 0;
+    while (at < text.size) {
+        size_t good = 0;
+        const ms_str rest = ms_str_sub(text, at, text.size);
+        if (ms_str_is_utf8(rest, &good)) good = rest.size;
+        memcpy(mended + n, rest.text, good);
+        n += good, at += good;
+        if (at == text.size) break;
+        memcpy(mended + n, "\xEF\xBF\xBD", 3);
+        n += 3, at += 1;
+    }
+    mended[n] = 0;
+    return (ms_str){mended, n};
+}
+
+static ms_str keep_text(ms_arena *arena, ms_str text) {
+    if (text.size == 0) return MS_STR("");
+    return ms_str_is_utf8(text, NULL) ? ms_arena_copy(arena, text) : mend_utf8(arena, text);
+}
+
+ms_str ms_table_keep_text(ms_table *table, ms_str text) { return keep_text(&table->arena, text); }
+
 /* ---- life ---- */
 
 ms_status ms_table_create(ms_table **out, const ms_column_spec *columns, size_t n_columns, ms_err *err) {
@@ -34,10 +62,10 @@ ms_status ms_table_create(ms_table **out, const ms_column_spec *columns, size_t 
     for (size_t c = 0; c < n_columns && !failed; c++) {
         const ms_column_spec *const spec = &columns[c];
         table->columns[c].spec = (ms_column_spec){
-            .name = ms_table_keep_text(table, ms_str_of(spec->name)).text,
+            .name = keep_text(&table->names, ms_str_of(spec->name)).text,
             .type = spec->type,
-            .unit = ms_table_keep_text(table, ms_str_of(spec->unit)).text,
-            .help = ms_table_keep_text(table, ms_str_of(spec->help)).text,
+            .unit = keep_text(&table->names, ms_str_of(spec->unit)).text,
+            .help = keep_text(&table->names, ms_str_of(spec->help)).text,
         };
         const ms_column_spec *const kept = &table->columns[c].spec;
         failed = !kept->name || !kept->unit || !kept->help;
@@ -59,7 +87,15 @@ void ms_table_destroy(ms_table *table) {
     }
     ms_mem_free(table->columns);
     ms_arena_free(&table->arena);
+    ms_arena_free(&table->names);
     ms_mem_free(table);
+}
+
+void ms_table_clear(ms_table *table) {
+    for (size_t c = 0; c < table->n_columns && table->capacity > 0; c++)
+        memset(table->columns[c].is_null, 1, table->n_rows < table->capacity ? table->n_rows + 1 : table->n_rows);
+    table->n_rows = 0;
+    ms_arena_free(&table->arena);
 }
 
 /* ---- room ---- */
@@ -84,30 +120,6 @@ bool ms_table_reserve(ms_table *table, size_t n_more) {
         if (!grow_column(&table->columns[c], table->capacity, wanted)) return false;
     table->capacity = wanted;
     return true;
-}
-
-/* Broken sequences become U+FFFD, one for each byte that starts none. */
-static ms_str mend_utf8(ms_arena *arena, ms_str text) {
-    char *const mended = ms_arena_alloc_array(arena, text.size + 1, 3);
-    if (!mended) return MS_STR_NONE;
-    size_t n = 0, at = 0;
-    while (at < text.size) {
-        size_t good = 0;
-        const ms_str rest = ms_str_sub(text, at, text.size);
-        if (ms_str_is_utf8(rest, &good)) good = rest.size;
-        memcpy(mended + n, rest.text, good);
-        n += good, at += good;
-        if (at == text.size) break;
-        memcpy(mended + n, "\xEF\xBF\xBD", 3);
-        n += 3, at += 1;
-    }
-    mended[n] = 0;
-    return (ms_str){mended, n};
-}
-
-ms_str ms_table_keep_text(ms_table *table, ms_str text) {
-    if (text.size == 0) return MS_STR("");
-    return ms_str_is_utf8(text, NULL) ? ms_arena_copy(&table->arena, text) : mend_utf8(&table->arena, text);
 }
 
 /* ---- the row in the making ---- */

@@ -42,6 +42,8 @@ typedef struct ms_table ms_table;
 /* Names, units and texts are copied. Owned. */
 ms_status ms_table_create(ms_table **out, const ms_column_spec *columns, size_t n_columns, ms_err *err);
 void ms_table_destroy(ms_table *table);
+/* Takes all rows away, also the one in the making. */
+void ms_table_clear(ms_table *table);
 
 size_t ms_table_n_columns(const ms_table *table);
 size_t ms_table_n_rows(const ms_table *table);
@@ -82,6 +84,22 @@ typedef struct ms_table_written { /* what write_manifest.json says of one artifa
  * fails for any reason (built without, unknown compression), CSV is written instead and *written says why. */
 ms_status ms_table_write(const ms_table *table, const char *path_without_suffix, ms_table_format wanted,
                          const char *compression, ms_table_written *written, ms_err *err);
+
+/* The same for a table that is too long for memory: its rows are made and written by portions.
+ *
+ *     MS_TRY(ms_table_sink_open(&sink, table, path_without_suffix, MS_TABLE_PARQUET, "zstd", &written, err));
+ *     ... ms_table_end_row(table, err); now and then: MS_TRY(ms_table_sink_flush(sink, err)) ...
+ *     MS_TRY(ms_table_sink_close(sink, err));            // the rest; the file gets its name; consumes the sink
+ *
+ * table, of any number of rows, and written are borrowed until the sink goes. CSV instead of Parquet only when Parquet fails from
+ * the first. ms_table_sink_abort: no file; NULL-safe. Parquet or CSV. */
+typedef struct ms_table_sink ms_table_sink;
+ms_status ms_table_sink_open(ms_table_sink **out, ms_table *table, const char *path_without_suffix, ms_table_format wanted,
+                             const char *compression, ms_table_written *written, ms_err *err);
+/* Writes the rows that the table has, and takes them away. */
+ms_status ms_table_sink_flush(ms_table_sink *sink, ms_err *err);
+ms_status ms_table_sink_close(ms_table_sink *sink, ms_err *err);
+void ms_table_sink_abort(ms_table_sink *sink);
 
 /* One format each; used by ms_table_write and by --csv, --json. */
 struct ms_buf;

@@ -7,6 +7,7 @@
 
 #include "buf.h"
 #include "files.h"
+#include "mem.h"
 #include "table_impl.h"
 
 enum { ROWS_AT_ONCE = 1024 };   /* of CSV text between two writes */
@@ -14,27 +15,36 @@ enum { LARGEST_CSV = 1 << 30 }; /* bytes; more belongs into Parquet */
 
 /* ---- writing ---- */
 
+/* text: scratch; what it holds goes first. */
 static ms_status put_csv(const ms_table *table, ms_files_writer *file, ms_buf *text, ms_err *err) {
-    ms_csv_put_header(table, text);
-    for (size_t row = 0; row < table->n_rows; row += ROWS_AT_ONCE) {
+    for (size_t row = 0; row <= table->n_rows; row += ROWS_AT_ONCE) { /* once also for a table without rows: the header */
         const size_t end = row + ROWS_AT_ONCE < table->n_rows ? row + ROWS_AT_ONCE : table->n_rows;
         ms_csv_put_rows(table, row, end, text);
         if (text->failed) return ms_err_memory(err, "a table as CSV");
-        MS_TRY(ms_files_writer_put(file, text->bytes, text->size, err));
+        if (text->size > 0) MS_TRY(ms_files_writer_put(file, text->bytes, text->size, err));
         ms_buf_clear(text);
     }
-    if (text->failed) return ms_err_memory(err, "a table as CSV");
-    return text->size ? ms_files_writer_put(file, text->bytes, text->size, err) : MS_OK; /* the header of an empty table */
+    return MS_OK;
 }
 
 static ms_status write_csv(const ms_table *table, const char *path, ms_err *err) {
     ms_files_writer file;
     MS_TRY(ms_files_writer_open(&file, path, err));
     ms_buf text = {0};
+    ms_csv_put_header(table, &text);
     ms_status status = put_csv(table, &file, &text, err);
     if (status == MS_OK) status = ms_files_writer_commit(&file, MS_FILES_NO_SYNC, err);
     ms_files_writer_abort(&file);
     ms_buf_free(&text);
+    return status;
+}
+
+ms_status ms_table_write_parquet(const ms_table *table, const char *path, const char *compression, ms_err *err) {
+    ms_parquet_writer *p;
+    MS_TRY(ms_parquet_open(&p, table, path, compression, err));
+    ms_status status = ms_parquet_put(p, table, err);
+    if (status == MS_OK) status = ms_parquet_commit(p, err);
+    ms_parquet_abort(p);
     return status;
 }
 
@@ -83,6 +93,75 @@ ms_status ms_table_write(const ms_table *table, const char *path_without_suffix,
     MS_TRY(written->format == MS_TABLE_JSON ? write_json(table, written->path, err) : write_csv(table, written->path, err));
     remove_twin(path_without_suffix, written->format);
     return MS_OK;
+}
+
+/* ---- by portions ---- */
+
+struct ms_table_sink {
+    ms_table *table; /* borrowed, as is written */
+    ms_table_written *written;
+    char *stem;                 /* owned */
+    ms_parquet_writer *parquet; /* owned; NULL: CSV */
+    ms_files_writer csv;
+    ms_buf text;
+};
+
+static ms_status open_csv(ms_table_sink *sink, ms_err *err) {
+    MS_TRY(name_file(sink->written, sink->stem, MS_TABLE_CSV, err));
+    MS_TRY(ms_files_writer_open(&sink->csv, sink->written->path, err));
+    ms_csv_put_header(sink->table, &sink->text);
+    return MS_OK;
+}
+
+static ms_status open_parquet(ms_table_sink *sink, const char *compression, ms_err *err) {
+    ms_err reason = {0};
+    MS_TRY(name_file(sink->written, sink->stem, MS_TABLE_PARQUET, err));
+    if (ms_parquet_open(&sink->parquet, sink->table, sink->written->path, compression, &reason) == MS_OK) return MS_OK;
+    sink->written->fallback = true;
+    snprintf(sink->written->error, sizeof sink->written->error, "%s", reason.text);
+    return open_csv(sink, err);
+}
+
+ms_status ms_table_sink_open(ms_table_sink **out, ms_table *table, const char *path_without_suffix, ms_table_format wanted,
+                             const char *compression, ms_table_written *written, ms_err *err) {
+    *out = NULL;
+    *written = (ms_table_written){0};
+    ms_table_sink *const sink = ms_mem_zalloc(sizeof *sink);
+    if (!sink) return ms_err_memory(err, "a table's file");
+    *sink = (ms_table_sink){.table = table, .written = written, .csv = {.fd = -1}};
+    sink->stem = ms_mem_copy_text(path_without_suffix, strlen(path_without_suffix));
+    ms_status status = sink->stem ? MS_OK : ms_err_memory(err, "a table's file");
+    if (status == MS_OK) status = wanted == MS_TABLE_PARQUET ? open_parquet(sink, compression, err) : open_csv(sink, err);
+    if (status == MS_OK) *out = sink;
+    else ms_table_sink_abort(sink);
+    return status;
+}
+
+ms_status ms_table_sink_flush(ms_table_sink *sink, ms_err *err) {
+    MS_TRY(sink->parquet ? ms_parquet_put(sink->parquet, sink->table, err)
+                         : put_csv(sink->table, &sink->csv, &sink->text, err));
+    sink->written->n_rows += sink->table->n_rows;
+    ms_table_clear(sink->table);
+    return MS_OK;
+}
+
+ms_status ms_table_sink_close(ms_table_sink *sink, ms_err *err) {
+    ms_status status = ms_table_sink_flush(sink, err);
+    if (status == MS_OK)
+        status =
+            sink->parquet ? ms_parquet_commit(sink->parquet, err) : ms_files_writer_commit(&sink->csv, MS_FILES_NO_SYNC, err);
+    if (status == MS_OK) remove_twin(sink->stem, sink->written->format);
+    ms_table_sink_abort(sink);
+    return status;
+}
+
+void ms_table_sink_abort(ms_table_sink *sink) {
+    if (!sink) return;
+    ms_parquet_abort(sink->parquet);
+    ms_files_writer_abort(&sink->csv);
+    ms_buf_free(&sink->text);
+    ms_mem_free(sink->stem);
+    ms_mem_free(sink);
 }
 
 /* ---- reading ---- */

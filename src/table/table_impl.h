@@ -16,7 +16,7 @@ typedef struct ms_list_cell {
 } ms_list_cell;
 
 typedef struct ms_table_cells {
-    ms_column_spec spec; /* texts in the table's arena */
+    ms_column_spec spec; /* texts in `names` */
     uint8_t *is_null;    /* [capacity] 0 or 1 */
     union {              /* [capacity], by spec.type; what lies under a null is indeterminate */
         void *cells;
@@ -31,8 +31,8 @@ typedef struct ms_table_cells {
 struct ms_table {
     ms_table_cells *columns; /* [n_columns] */
     size_t n_columns, n_rows, capacity;
-    bool failed; /* memory ran out within the row in the making */
-    ms_arena arena;
+    bool failed;           /* memory ran out within the row in the making */
+    ms_arena arena, names; /* names: the texts of the columns */
 };
 
 /* Room for n_more rows after the finished ones, all marked null. */
@@ -48,6 +48,21 @@ const char *ms_column_type_name(ms_column_type type);
 ms_status ms_table_from_csv(ms_table **out, ms_str bytes, const char *file, const ms_column_spec *columns, size_t n_columns,
                             ms_err *err);
 ms_status ms_table_from_parquet(ms_table **out, const char *path, const ms_column_spec *columns, size_t n_columns, ms_err *err);
+
+/* Writing Parquet, row group by row group:
+ *
+ *     ms_parquet_writer *p;
+ *     MS_TRY(ms_parquet_open(&p, table, path, "zstd", err));
+ *     status = ms_parquet_put(p, table, err);                       // all rows of the table; as often as there are some
+ *     if (status == MS_OK) status = ms_parquet_commit(p, err);
+ *     ms_parquet_abort(p);                                          // also after a commit; NULL-safe
+ */
+typedef struct ms_parquet_writer ms_parquet_writer;
+ms_status ms_parquet_open(ms_parquet_writer **out, const ms_table *table, const char *path, const char *compression,
+                          ms_err *err);
+ms_status ms_parquet_put(ms_parquet_writer *p, const ms_table *table, ms_err *err);
+ms_status ms_parquet_commit(ms_parquet_writer *p, ms_err *err);
+void ms_parquet_abort(ms_parquet_writer *p);
 
 /* The rows [from, to) as lines of CSV. */
 struct ms_buf;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "files.h"
 #include "mem.h"
 #include "table_impl.h"
 #include "test.h"
@@ -279,6 +280,76 @@ TEST(table_is_written_in_one_format_and_its_twin_goes) {
     CHECK_FAILS(ms_table_read(&again, "/no/such/file.csv", NULL, 0, &err), MS_ERR_NOT_FOUND, &err, "/no/such/file.csv");
     CHECK_FAILS(ms_table_read(&again, "/dev/null", NULL, 0, &err), MS_ERR_IO, &err, "not a regular file");
     ms_table_destroy(table);
+}
+
+/* n rows, written k at a time: the same file as from a table that holds them all. */
+static void check_portions(ms_table_format format, const char *codec, size_t n, size_t k) {
+    char stem[512], other[520], path[600], other_path[600];
+    snprintf(stem, sizeof stem, "%s/portions", test_folder());
+    snprintf(other, sizeof other, "%s/whole", test_folder());
+    ms_table *whole, *part, *a, *b;
+    ms_table_sink *sink;
+    ms_table_written written;
+    ms_err err;
+    CHECK_OK(ms_table_create(&whole, all_types, N_TYPES, &err), &err);
+    CHECK_OK(ms_table_create(&part, all_types, N_TYPES, &err), &err);
+    CHECK_OK(ms_table_sink_open(&sink, part, stem, format, codec, &written, &err), &err);
+    for (size_t i = 0; i < n; i++) {
+        ms_table *const both[] = {whole, part};
+        for (int t = 0; t < 2; t++) {
+            if (i % 3) ms_table_i64(both[t], 0, (int64_t)i);
+            if (i % 5) ms_table_str(both[t], 3, i % 2 ? MS_STR("odd") : MS_STR("even"));
+            if (i % 7) ms_table_list(both[t], 4, (const int64_t[]){(int64_t)i, 1}, i % 3);
+            CHECK_OK(ms_table_end_row(both[t], &err), &err);
+        }
+        if (i % k == k - 1) CHECK_OK(ms_table_sink_flush(sink, &err), &err);
+        if (i % k == k - 1) CHECK_EQ_I64(ms_table_n_rows(part), 0);
+    }
+    CHECK_OK(ms_table_sink_close(sink, &err), &err);
+    CHECK_EQ_I64(written.n_rows, n);
+    snprintf(path, sizeof path, "%s", written.path);
+    CHECK_OK(ms_table_write(whole, other, format, codec, &written, &err), &err);
+    snprintf(other_path, sizeof other_path, "%s", written.path);
+    CHECK_OK(ms_table_read(&a, path, all_types, N_TYPES, &err), &err);
+    CHECK_OK(ms_table_read(&b, other_path, all_types, N_TYPES, &err), &err);
+    check_equal(a, b, false);
+    ms_table *const all[] = {whole, part, a, b};
+    for (int i = 0; i < 4; i++) ms_table_destroy(all[i]);
+}
+
+TEST(table_written_by_portions_is_the_same_table) {
+    const ms_table_format formats[] = {MS_TABLE_CSV, MS_TABLE_PARQUET};
+    for (int f = 0; f < 2; f++) {
+        check_portions(formats[f], "zstd", 0, 10);
+        check_portions(formats[f], "zstd", 10, 10);
+        check_portions(formats[f], "none", 2100, 1024);
+    }
+    check_portions(MS_TABLE_PARQUET, "no such", 100, 7); /* CSV */
+}
+
+TEST(table_sink_that_is_given_up_leaves_nothing) {
+    char stem[512], csv[600];
+    snprintf(stem, sizeof stem, "%s/x", test_folder());
+    snprintf(csv, sizeof csv, "%s.csv", stem);
+    for (int64_t k = 0;; k++) { /* 0: all goes well until it is given up */
+        ms_table *const table = small_table();
+        ms_table_sink *sink;
+        ms_table_written written;
+        ms_mem_fail_at(k);
+        ms_status status = ms_table_sink_open(&sink, table, stem, MS_TABLE_CSV, "", &written, NULL);
+        if (status == MS_OK) status = ms_table_sink_flush(sink, NULL);
+        const bool reached = ms_mem_count() >= k;
+        ms_mem_fail_at(0);
+        CHECK(status == MS_OK || status == MS_ERR_MEMORY);
+        if (sink) ms_table_sink_abort(sink);
+        CHECK(!exists(csv));
+        ms_table_destroy(table);
+        if (!reached) break;
+    }
+    ms_files_list list;
+    CHECK_OK(ms_files_list_folder(&list, test_folder(), NULL), (&(ms_err){0}));
+    CHECK_EQ_I64(list.n, 0);
+    ms_files_list_free(&list);
 }
 
 /* A full disk, played by a limit on the size of files: every writer says so, and leaves the old file alone. */
