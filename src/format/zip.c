@@ -87,16 +87,22 @@ static ms_status find_end(opener *o, uint64_t *end_at) {
     const void *bytes;
     MS_TRY(ms_source_view(o->source, size - n, n, &o->scratch, &bytes, o->err));
     const uint8_t *const tail = bytes;
+    size_t n_behind = 0; /* bytes behind the last end record that has its whole comment */
     for (size_t i = n < END_BYTES ? 0 : n - END_BYTES + 1; i-- > 0;) {
         uint32_t magic;
         uint16_t n_comment;
         memcpy(&magic, tail + i, sizeof magic);
         if (magic != end_magic) continue;
         memcpy(&n_comment, tail + i + END_BYTES - 2, sizeof n_comment);
+        if (i + END_BYTES + n_comment < n && !n_behind) n_behind = n - i - END_BYTES - n_comment;
         if (i + END_BYTES + n_comment != n) continue;
         *end_at = size - n + i;
         return MS_OK;
     }
+    if (n_behind)
+        return BEYOND_USE(o, size - n_behind,
+                          "%zu bytes follow the end of this ZIP archive; something was put behind it: fetch the file again",
+                          n_behind);
     return BEYOND_USE(o, size,
                       "the directory of this ZIP archive is missing: no end record at the end of the file; the download is "
                       "incomplete, fetch the file again");

@@ -122,6 +122,23 @@ TEST(archives_that_lie_are_refused) {
     }
 }
 
+TEST(bytes_around_an_archive_are_told) {
+    make_zip z = two_members(0, false);
+    ms_buf around = {0};
+    ms_zip zip;
+    ms_err err;
+    ms_buf_put_text(&around, "#!/bin/sh\n");
+    ms_buf_put_str(&around, ms_buf_str(&z.file));
+    CHECK_FAILS(open_bytes(&zip, ms_buf_str(&around), &strict, &err), MS_ERR_DAMAGED, &err, "something was put in front");
+    ms_buf_put_text(&z.file, "hidden");
+    CHECK_FAILS(open_bytes(&zip, ms_buf_str(&z.file), &strict, &err), MS_ERR_DAMAGED, &err,
+                "6 bytes follow the end of this ZIP archive");
+    z.file.size = z.end_at; /* cut */
+    CHECK_FAILS(open_bytes(&zip, ms_buf_str(&z.file), &strict, &err), MS_ERR_DAMAGED, &err, "the download is incomplete");
+    ms_buf_free(&around);
+    make_zip_free(&z);
+}
+
 TEST(encrypted_members_are_not_supported) {
     make_zip z = two_members(0, false);
     z.file.bytes[z.header_at[1] + 6] = z.file.bytes[z.directory_at + z.entry_at[1] + 8] = 1;
