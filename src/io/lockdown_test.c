@@ -125,6 +125,18 @@ TEST(calls_of_another_architecture_are_killed) {
 }
 #endif
 
+static int lock_again(void) {
+    ms_err err = {0};
+    const ms_status status = ms_lockdown(&(ms_lockdown_budget){0}, &err);
+    return status == MS_ERR_UNSUPPORTED && strstr(err.text, "cannot lock this process in") && ms_lockdown_why_not() ? 0 : 1;
+}
+
+/* Behind the filter there is no seccomp: as on a kernel, or in a container, without it. */
+TEST(where_there_are_no_filters_a_lock_is_refused) {
+    if (ms_lockdown_why_not()) return;
+    CHECK(exits(lock_again, 0));
+}
+
 static int spin(void) {
     for (volatile uint64_t i = 0; i < UINT64_MAX; i++) continue;
     return 0;
