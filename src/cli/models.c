@@ -2,6 +2,7 @@
 
 #include "checkpoint.h"
 #include "hub.h"
+#include "interrupt.h"
 #include "mem.h"
 
 bool ms_models_are_taken(const ms_command *command) {
@@ -18,8 +19,7 @@ static void watch(void *context, uint64_t n_came, uint64_t n_more) {
     if (n_came) ms_progress_add(&cli->progress, n_came);
 }
 
-/* What belongs to the model is known once its headers are read. Ctrl-C ends the program; what came stays and is gone on with.
- */
+/* What belongs to the model is known once its headers are read. */
 static ms_status download(ms_cli *cli, const char *path, ms_err *err) {
     ms_checkpoint *ckpt;
     if (!ms_hub_is(path)) return MS_OK;
@@ -27,7 +27,8 @@ static ms_status download(ms_cli *cli, const char *path, ms_err *err) {
     const char **const paths = ms_mem_alloc_array(ckpt->n_files, sizeof *paths);
     ms_status status = paths ? MS_OK : ms_err_memory(err, "the list of files");
     for (size_t i = 0; paths && i < ckpt->n_files; i++) paths[i] = ckpt->files[i].path.text;
-    if (paths) status = ms_hub_download(paths, ckpt->n_files, ckpt->folder.text, watch, cli, err);
+    const ms_hub_watcher watcher = {.watch = watch, .context = cli, .cancel = ms_interrupt_cancel()};
+    if (paths) status = ms_hub_download(paths, ckpt->n_files, ckpt->folder.text, &watcher, err);
     ms_progress_end(&cli->progress);
     ms_mem_free(paths);
     ms_checkpoint_close(ckpt);

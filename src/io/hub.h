@@ -16,6 +16,7 @@
 #ifndef MS_HUB_H
 #define MS_HUB_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "arena.h"
@@ -36,15 +37,19 @@ bool ms_hub_is(const char *path);
  */
 ms_status ms_hub_resolve(ms_str *out, ms_arena *arena, const char *text, ms_err *err);
 
-/* Called with bytes that came; at first with what is to come. Either may be 0. */
-typedef void ms_hub_watch(void *context, uint64_t n_came, uint64_t n_more);
+typedef struct ms_hub_watcher {                                     /* of a download; any may be NULL */
+    void (*watch)(void *context, uint64_t n_came, uint64_t n_more); /* bytes that came; at first what is to come */
+    void *context;
+    const atomic_bool *cancel; /* set by anyone (a signal handler): what came is kept, MS_ERR_INTERRUPTED */
+} ms_hub_watcher;
 
 /*
  * Brings files ("hf://..." as given by ms_hub_resolve; local ones are passed over) into the cache, where huggingface_hub finds
  * them too, and with them the small texts (configuration, index, tokenizer) that lie in `folder` (may be NULL). Hashes are
- * checked; a download that was cut short is gone on with. From then on the files are read from the cache.
+ * checked; a download that was cut short is gone on with. From then on the files are read from the cache. No source of the Hub
+ * may be in use when it can be cancelled.
  */
-ms_status ms_hub_download(const char *const *paths, size_t n_paths, const char *folder, ms_hub_watch *watch, void *context,
+ms_status ms_hub_download(const char *const *paths, size_t n_paths, const char *folder, const ms_hub_watcher *watcher,
                           ms_err *err);
 
 /* Something worth a warning about the repository of that path (the Hub was out of reach, the cache served); "" for nothing. */

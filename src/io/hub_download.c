@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "digest.h"
@@ -16,6 +17,7 @@ enum {
     PART = 8 << 20, /* bytes of one request */
     N_PARTS = 10,   /* in flight */
     READ_STEP = 1 << 20,
+    LOOK_MS = 100, /* between two looks at cancel */
 };
 static const uint64_t side_limit = 64ull << 20; /* bytes of a text that comes along */
 
@@ -44,9 +46,19 @@ typedef struct fetch { /* one file */
     bool no_parts; /* the server sends whole files only; guarded by lock */
     ms_err why;    /* what was not taken */
     const char *incomplete;
-    ms_hub_watch *watch;
-    void *context;
+    const ms_hub_watcher *watcher;
 } fetch;
+
+static void tell(const ms_hub_watcher *watcher, uint64_t n_came, uint64_t n_more) {
+    if (watcher->watch) watcher->watch(watcher->context, n_came, n_more);
+}
+
+static bool is_cancelled(const ms_hub_watcher *watcher) { return watcher->cancel && atomic_load(watcher->cancel); }
+
+static ms_status cancelled(const ms_hub_repo *repo, ms_err *err) {
+    return ms_err_set(err, MS_ERR_INTERRUPTED, "interrupted; what came is kept in %s, and --download goes on from there",
+                      ms_str_shown(repo->folder).text);
+}
 
 /* ---- ranges ---- */
 
@@ -90,10 +102,24 @@ static ms_status start_part(fetch *f, uint64_t begin, ms_err *err) {
     return status;
 }
 
+/* Cancelled: ends all transfers, for the parts are written to until they are done. */
 static ms_status wait_part(fetch *f, part *p, ms_err *err) {
+    bool ended = false;
     pthread_mutex_lock(&f->lock);
-    while (!p->is_here) pthread_cond_wait(&f->came, &f->lock);
+    while (!p->is_here) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += LOOK_MS * 1000000;
+        if (until.tv_nsec >= 1000000000) until.tv_nsec -= 1000000000, until.tv_sec++;
+        pthread_cond_timedwait(&f->came, &f->lock, &until);
+        if (ended || !is_cancelled(f->watcher)) continue;
+        ended = true;
+        pthread_mutex_unlock(&f->lock);
+        ms_hub_end();
+        pthread_mutex_lock(&f->lock);
+    }
     pthread_mutex_unlock(&f->lock);
+    if (is_cancelled(f->watcher)) return cancelled(f->repo, err);
     return p->status == MS_OK ? MS_OK : ms_err_set(err, p->status, "%s", p->err.text);
 }
 
@@ -110,7 +136,7 @@ static ms_status write_all(int fd, const char *bytes, size_t n, const char *path
 static ms_status keep(fetch *f, const char *bytes, size_t n, ms_err *err) {
     MS_TRY(write_all(f->fd, bytes, n, f->incomplete, err));
     ms_digest_add(&f->digest, bytes, n);
-    if (f->watch) f->watch(f->context, n, 0);
+    tell(f->watcher, n, 0);
     return MS_OK;
 }
 
@@ -136,7 +162,7 @@ static ms_status fetch_parts(fetch *f, uint64_t *at, ms_err *err) {
 
 static bool take_bytes(void *context, const void *bytes, size_t n) {
     fetch *const f = context;
-    return keep(f, bytes, n, &f->why) == MS_OK;
+    return (is_cancelled(f->watcher) ? cancelled(f->repo, &f->why) : keep(f, bytes, n, &f->why)) == MS_OK;
 }
 
 /* From a server that knows no parts: as it comes. What is here already comes again each time it breaks off. */
@@ -156,7 +182,7 @@ static ms_status fetch_whole(fetch *f, uint64_t at, ms_err *err) {
 
 static ms_status fetch_rest(fetch *f, uint64_t at, ms_err *err) {
     const ms_status status = fetch_parts(f, &at, err);
-    return status != MS_OK && f->no_parts ? fetch_whole(f, at, err) : status;
+    return f->no_parts && status == MS_ERR_NETWORK ? fetch_whole(f, at, err) : status;
 }
 
 /* ---- one file ---- */
@@ -195,7 +221,7 @@ static ms_status fetch_blob(fetch *f, const char *incomplete, const char *blob, 
     uint64_t n;
     begin_digest(f);
     MS_TRY(take_up(f, incomplete, &n, err));
-    if (n && f->watch) f->watch(f->context, n, 0);
+    if (n) tell(f->watcher, n, 0);
     f->incomplete = incomplete;
     MS_TRY(fetch_rest(f, n, err));
     ms_digest_end(&f->digest, hex);
@@ -222,32 +248,34 @@ static ms_status open_and_fetch(fetch *f, const char *incomplete, const char *bl
     return status;
 }
 
-/* CACHE/.locks/models--OWNER--NAME/ETAG.lock, held until the descriptor is closed. -1: no locks here. */
-static int take_lock(ms_arena *arena, const ms_hub *hub, const ms_hub_repo *repo, ms_str etag) {
+/* CACHE/.locks/models--OWNER--NAME/ETAG.lock, held until the descriptor is closed. -1: no locks here. Another process may hold it
+ * for as long as the download takes. */
+static int take_lock(ms_arena *arena, const ms_hub *hub, const ms_hub_repo *repo, ms_str etag, const ms_hub_watcher *watcher) {
     const ms_str name = ms_files_name_of(repo->folder);
     const ms_str folder = ms_arena_printf(arena, "%s/.locks/%.*s", hub->env.cache.text, (int)name.size, name.text);
     const ms_str path = folder.text ? ms_arena_printf(arena, "%s/%s.lock", folder.text, etag.text) : MS_STR_NONE;
     if (!path.text || ms_files_make_folder(folder.text, NULL) != MS_OK) return -1;
     const int fd = open(path.text, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (fd >= 0) flock(fd, LOCK_EX);
+    while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && (errno == EWOULDBLOCK || errno == EINTR) && !is_cancelled(watcher))
+        nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000}, NULL);
     return fd;
 }
 
-static ms_status download_one(ms_hub *hub, ms_http *http, ms_hub_repo *repo, ms_hub_file *file, ms_hub_watch *watch,
-                              void *context, ms_arena *arena, ms_err *err) {
+static ms_status download_one(ms_hub *hub, ms_http *http, ms_hub_repo *repo, ms_hub_file *file, const ms_hub_watcher *watcher,
+                              ms_arena *arena, ms_err *err) {
     ms_str blob;
     uint64_t n_there = 0;
     MS_TRY(ms_hub_cache_blob(&blob, arena, repo->folder, file->etag, err));
     const ms_str incomplete = ms_arena_printf(arena, "%s.incomplete", blob.text);
     const ms_str url = ms_hub_repo_url(arena, hub, repo, file->path);
     if (!incomplete.text || !url.text) return ms_err_memory(err, "a path");
-    const int lock = take_lock(arena, hub, repo, file->etag);
-    ms_status status = MS_OK;
+    const int lock = take_lock(arena, hub, repo, file->etag, watcher);
+    ms_status status = is_cancelled(watcher) ? cancelled(repo, err) : MS_OK;
     const bool is_there = ms_files_is_regular(blob.text) && ms_files_size(&n_there, blob.text, NULL) == MS_OK;
-    if (is_there && n_there == file->n_bytes) {
-        if (watch) watch(context, n_there, 0);
-    } else {
-        fetch f = {.hub = hub, .http = http, .repo = repo, .file = file, .url = url, .watch = watch, .context = context};
+    if (status == MS_OK && is_there && n_there == file->n_bytes) {
+        tell(watcher, n_there, 0);
+    } else if (status == MS_OK) {
+        fetch f = {.hub = hub, .http = http, .repo = repo, .file = file, .url = url, .watcher = watcher};
         status = open_and_fetch(&f, incomplete.text, blob.text, err);
     }
     if (status == MS_OK)
@@ -323,7 +351,7 @@ static ms_status check_room(ms_arena *arena, const ms_hub_repo *repo, const want
     return MS_OK;
 }
 
-static ms_status download_all(ms_hub *hub, ms_hub_repo *repo, const wanted_files *wanted, ms_hub_watch *watch, void *context,
+static ms_status download_all(ms_hub *hub, ms_hub_repo *repo, const wanted_files *wanted, const ms_hub_watcher *watcher,
                               ms_arena *arena, ms_err *err) {
     ms_http *http = NULL;
     uint64_t n_bytes = 0;
@@ -335,12 +363,12 @@ static ms_status download_all(ms_hub *hub, ms_hub_repo *repo, const wanted_files
     const ms_status status = ms_hub_http(&http, hub, err);
     pthread_mutex_unlock(&hub->lock);
     MS_TRY(status);
-    if (watch) watch(context, 0, n_bytes);
-    for (size_t i = 0; i < wanted->n; i++) MS_TRY(download_one(hub, http, repo, wanted->items[i], watch, context, arena, err));
+    tell(watcher, 0, n_bytes);
+    for (size_t i = 0; i < wanted->n; i++) MS_TRY(download_one(hub, http, repo, wanted->items[i], watcher, arena, err));
     return ms_hub_cache_set_commit(arena, repo->folder, repo->address.revision, repo->commit, err);
 }
 
-ms_status ms_hub_download(const char *const *paths, size_t n_paths, const char *folder, ms_hub_watch *watch, void *context,
+ms_status ms_hub_download(const char *const *paths, size_t n_paths, const char *folder, const ms_hub_watcher *watcher,
                           ms_err *err) {
     ms_arena arena = {0};
     wanted_files wanted = {0};
@@ -348,7 +376,7 @@ ms_status ms_hub_download(const char *const *paths, size_t n_paths, const char *
     ms_hub *hub;
     MS_TRY(ms_hub_get(&hub, err));
     ms_status status = choose(&wanted, hub, &repo, paths, n_paths, folder, &arena, err);
-    if (status == MS_OK && wanted.n > 0) status = download_all(hub, repo, &wanted, watch, context, &arena, err);
+    if (status == MS_OK && wanted.n > 0) status = download_all(hub, repo, &wanted, watcher, &arena, err);
     else if (status == MS_OK && repo && repo->folder.size) /* all is there; the cache may be read-only */
         (void)ms_hub_cache_set_commit(&arena, repo->folder, repo->address.revision, repo->commit, NULL);
     MS_VEC_FREE(&wanted);
