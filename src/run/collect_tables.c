@@ -263,7 +263,7 @@ static void warn_of_empty_aliases(ms_collect_state *c) {
 
 /* Nothing at all came out, though names speak of experts. */
 static void warn_of_emptiness(ms_collect_state *c) {
-    if (c->plan.n_files == 0)
+    if (c->plan.n_files == 0 && c->plan.skipped.n == 0)
         ms_notes_add(&c->warnings, MS_NOTE_WARNING, "plan.empty", c->model_path, MS_STR(""), MS_NOTE_NO_OFFSET,
                      "[collect] no weight file with an accepted suffix (scan.extensions) at %s", c->model_path.text);
     if (!c->config.scan.experts_only || c->n_candidates == 0 || c->summary->matrix_stats_rows > 0 ||

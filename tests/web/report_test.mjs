@@ -55,6 +55,8 @@ for (const colorScheme of ["light", "dark"])
   await cell.click({force: true});
   check("a click keeps the cell", /layer \d+, expert \d+/.test(await page.locator("#picked").textContent()));
   check("and puts it into the address", /#layer\d+\/expert\d+\//.test(page.url()), page.url());
+  const bar = await page.locator("#heatmaps svg.bar text").allTextContents();
+  check("the colour bar names its metric, both ends and the middle", bar.length === 4 && bar.slice(0, 3).every((t) => /\d/.test(t)) && bar[3] === "rms", bar.join("; "));
   await page.selectOption("#metric", "max_abs");
   check("another metric redraws the maps", (await page.locator("#heatmaps svg[role=img]").first().getAttribute("aria-label")).startsWith("max |w|"));
   const row = page.locator("tr[data-i]").first();
