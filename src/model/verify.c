@@ -96,7 +96,9 @@ static ms_status look_at(ms_verify *v, const ms_checkpoint *ckpt, const ms_verif
     MS_TRY(ms_verify_archives(v, ckpt, options, err));
     MS_TRY(look_at_banks(v, ckpt, err));
     if (v->is_folder) MS_TRY(ms_verify_folder(v, ckpt, err));
-    return options->values ? ms_verify_values(v, ckpt, options, err) : MS_OK;
+    if (!options->values) return MS_OK;
+    MS_TRY(ms_verify_order(v, ckpt, err));
+    return ms_verify_values(v, ckpt, options, err);
 }
 
 static bool holds_weights(ms_str name) {

@@ -68,6 +68,7 @@ ms_status ms_verify_folder(ms_verify *v, const ms_checkpoint *ckpt, ms_err *err)
 ms_status ms_verify_archives(ms_verify *v, const ms_checkpoint *ckpt, const ms_verify_options *options, ms_err *err);
 /* A file that is no checkpoint: what a pickle in it would import. */
 ms_status ms_verify_bare_pickle(ms_verify *v, const char *path, ms_err *err);
+ms_status ms_verify_order(ms_verify *v, const ms_checkpoint *ckpt, ms_err *err); /* gate and up: halves, or in turn? */
 ms_status ms_verify_values(ms_verify *v, const ms_checkpoint *ckpt, const ms_verify_options *options, ms_err *err);
 /* Who knows what a file should be (verify_witness.c): of one file, of all files, of one file whose hash is known. */
 ms_status ms_verify_ask(ms_verify *v, ms_verify_file *file, ms_err *err);

@@ -112,6 +112,41 @@ TEST(verify_names_experts_of_a_stack_that_are_nothing_but_zeros) {
     ms_arena_free(&arena);
 }
 
+/* gate_up [2, 32, 64] with gates three times as large as ups, as halves or in turn; whose family takes halves. */
+static const char *put_gate_up(ms_arena *arena, const char *folder, bool in_turn, float ratio) {
+    ms_gen gen = {5};
+    const uint64_t up[] = {2, 32, 64}, down[] = {2, 64, 16};
+    ms_safetensors_tensor t[] = {make_f32(arena, "model.layers.0.mlp.experts.gate_up_proj", 1, 3, up),
+                                 make_f32(arena, "model.layers.0.mlp.experts.down_proj", 1, 3, down)};
+    for (size_t i = 0; i < 2 * 32 * 64; i++) {
+        const size_t row = i / 64 % 32;
+        const bool is_gate = in_turn ? row % 2 == 0 : row < 16;
+        values_of(&t[0])[i] = (is_gate ? ratio : 1.0f) * ((float)gen_below(&gen, 2001) - 1000);
+    }
+    return put_tensors(arena, folder, "model.safetensors", t, 2);
+}
+
+TEST(verify_sees_gates_and_ups_where_they_should_not_be) {
+    ms_arena arena = {0};
+    ms_err err = {0};
+    ms_verify v;
+    CHECK_OK(ms_verify_run(&v, put_gate_up(&arena, test_folder(), true, 3), &with_values, &err), &err);
+    const ms_note *const note = found(&v, "experts.order");
+    CHECK(note && ms_str_ends_with(note->tensor, MS_STR("gate_up_proj")));
+    CHECK(ms_str_starts_with(note->message, MS_STR("taken for gate and up one after the other, but")));
+    ms_verify_free(&v);
+    CHECK_OK(ms_verify_run(&v, put_gate_up(&arena, test_folder(), false, 3), &with_values, &err), &err);
+    CHECK(!found(&v, "experts.order"));
+    ms_verify_free(&v);
+    CHECK_OK(ms_verify_run(&v, put_gate_up(&arena, test_folder(), true, 1), &with_values, &err), &err);
+    CHECK(!found(&v, "experts.order")); /* alike: nothing tells */
+    ms_verify_free(&v);
+    CHECK_OK(ms_verify_run(&v, put_gate_up(&arena, test_folder(), true, 3), &plainly, &err), &err);
+    CHECK(!found(&v, "experts.order")); /* only when asked for */
+    ms_verify_free(&v);
+    ms_arena_free(&arena);
+}
+
 /* Whatever the number of threads, the findings are the same and in the same order. */
 PROPERTY(verify_of_values_does_not_depend_on_threads, 10) {
     ms_arena arena = {0};
