@@ -75,6 +75,8 @@ typedef struct ms_lens_column {
 } ms_lens_column;
 
 typedef MS_VEC(ms_lens_column) ms_lens_columns;
+/* False when memory is short. */
+bool ms_lens_put_columns(ms_lens_columns *out, const ms_lens_column *items, size_t n);
 
 typedef struct ms_lens_wants {
     bool facts, f32, pilot, sample;

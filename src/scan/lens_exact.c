@@ -56,9 +56,7 @@ static bool columns(const ms_scan_options *options, size_t index, ms_arena *aren
         {MS_LENS_EXTRA + 30, {"p999_abs_exact", MS_COLUMN_F64, "weight", "99.9th percentile of |w| over all finite weights"}},
     };
     (void)options, (void)index, (void)arena;
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (!MS_VEC_PUSH(out, all[i])) return false;
-    return true;
+    return ms_lens_put_columns(out, all, sizeof all / sizeof *all);
 }
 
 const ms_lens ms_lens_exact = {

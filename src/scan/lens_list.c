@@ -28,6 +28,13 @@ bool ms_lens_is_null(double value) {
     return bits == null_bits;
 }
 
+bool ms_lens_put_columns(ms_lens_columns *out, const ms_lens_column *items, size_t n) {
+    if (!MS_VEC_RESERVE(out, n)) return false;
+    memcpy(out->items + out->n, items, n * sizeof *items);
+    out->n += n;
+    return true;
+}
+
 double ms_lens_key_value(const ms_lens_keys *keys, uint32_t key) {
     if (keys->dtype == MS_DTYPE_F16) return (double)ms_f32_from_f16((uint16_t)key);
     if (keys->dtype == MS_DTYPE_BF16) return (double)ms_f32_from_bf16((uint16_t)key);

@@ -110,9 +110,7 @@ static const ms_lens_column all_columns[] = {
 
 static bool columns(const ms_scan_options *options, size_t index, ms_arena *arena, ms_lens_columns *out) {
     (void)options, (void)index, (void)arena;
-    for (size_t i = 0; i < sizeof all_columns / sizeof *all_columns; i++)
-        if (!MS_VEC_PUSH(out, all_columns[i])) return false;
-    return true;
+    return ms_lens_put_columns(out, all_columns, sizeof all_columns / sizeof *all_columns);
 }
 
 const ms_lens ms_lens_moments = {

@@ -133,9 +133,7 @@ static bool columns(const ms_scan_options *options, size_t index, ms_arena *aren
         {MS_LENS_EXTRA + 90, {"subnormal_scale_groups", MS_COLUMN_I64, "groups", "groups whose stored scale is subnormal"}},
     };
     (void)options, (void)index, (void)arena;
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (!MS_VEC_PUSH(out, all[i])) return false;
-    return true;
+    return ms_lens_put_columns(out, all, sizeof all / sizeof *all);
 }
 
 const ms_lens ms_lens_quant = {

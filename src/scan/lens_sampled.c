@@ -112,9 +112,7 @@ static bool columns(const ms_scan_options *options, size_t index, ms_arena *aren
         {110, {"outlier_p999_over_median", MS_COLUMN_F64, "ratio", "p999_abs / (p50_abs + eps)"}},
     };
     (void)options, (void)index, (void)arena;
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (!MS_VEC_PUSH(out, all[i])) return false;
-    return true;
+    return ms_lens_put_columns(out, all, sizeof all / sizeof *all);
 }
 
 const ms_lens ms_lens_sampled = {
