@@ -61,11 +61,14 @@ static bool patch(const ms_guard_map *map, uintptr_t address) {
 static void on_sigbus(int signal, siginfo_t *info, void *context) {
     const int saved = errno;
     ms_guard_map *const map = depth > 0 ? map_of((uintptr_t)info->si_addr) : NULL;
-    if (map && patch(map, (uintptr_t)info->si_addr)) {
+    if (map) {
+        /* Told before the zeros are there: another thread that reads them must not end its guard without a word. */
         atomic_store(&map->failed, true);
         atomic_fetch_add(&n_failures, 1);
-        errno = saved;
-        return;
+        if (patch(map, (uintptr_t)info->si_addr)) {
+            errno = saved;
+            return;
+        }
     }
     if (previous.sa_flags & SA_SIGINFO && previous.sa_sigaction) previous.sa_sigaction(signal, info, context);
     else sigaction(SIGBUS, &previous, NULL); /* the access is repeated and now ends as it would have without us */
