@@ -183,9 +183,10 @@ static int run_command(ms_cli *cli, int argc, char *const *argv) {
 
     ms_arena addresses = {0};
     int code = 0; /* of the child in the jail */
-    ms_status status = ms_models_resolve(cli, &addresses, &err);
-    if (status == MS_OK && cli->command->takes & MS_TAKES_JAIL && ms_args_flag(&cli->args, "jail"))
-        status = ms_jail_enter(cli, &addresses, &code, &err);
+    const bool in_jail = cli->command->takes & MS_TAKES_JAIL && ms_args_flag(&cli->args, "jail");
+    ms_status status = in_jail ? ms_jail_possible(cli, &err) : MS_OK;
+    if (status == MS_OK) status = ms_models_resolve(cli, &addresses, &err);
+    if (status == MS_OK && in_jail) status = ms_jail_enter(cli, &addresses, &code, &err);
     if (status == MS_OK && cli->side != MS_OUTSIDE) status = cli->command->run(cli, &err);
     ms_progress_end(&cli->progress);
     ms_arena_free(&addresses);

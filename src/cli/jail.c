@@ -247,14 +247,18 @@ static ms_status set_up_and_fork(ms_cli *cli, const char *model, int *code, ms_e
     return status;
 }
 
-ms_status ms_jail_enter(ms_cli *cli, ms_arena *arena, int *code, ms_err *err) {
-    ms_arg_value *const model = &cli->args.arguments.items[0];
-    ms_str path;
+ms_status ms_jail_possible(const ms_cli *cli, ms_err *err) {
     const char *const why_not = ms_lockdown_why_not();
     MS_FAIL_IF(why_not, MS_ERR_UNSUPPORTED, err, "--jail is not possible here: %s; without it the files are read unprotected",
                why_not);
     MS_FAIL_IF(ms_args_flag(&cli->args, "download"), MS_ERR_USAGE, err,
                "--download reads the headers outside the jail; fetch the model first, then look at it with --jail");
+    return MS_OK;
+}
+
+ms_status ms_jail_enter(ms_cli *cli, ms_arena *arena, int *code, ms_err *err) {
+    ms_arg_value *const model = &cli->args.arguments.items[0];
+    ms_str path;
     const ms_status status = ms_hub_local(&path, arena, model->text, err);
     if (status == MS_ERR_UNSUPPORTED)
         return ms_err_within(err, status, "--jail reads what is on this machine (see --download)");

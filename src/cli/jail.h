@@ -2,6 +2,7 @@
  * jail: --jail: the model is read in a child that can do nothing but read it (lockdown.h).
  *
  *     int code;
+ *     MS_TRY(ms_jail_possible(cli, &err));
  *     MS_TRY(ms_jail_enter(cli, &arena, &code, err));
  *     if (cli->side == MS_OUTSIDE) return code;      // the child has ended: everything is said, this is its exit code
  *     ... the command, as ever; then ms_jail_leave(code) ...
@@ -15,6 +16,9 @@
 
 #include "arena.h"
 #include "cli.h"
+
+/* Before anything is fetched: MS_ERR_UNSUPPORTED when this machine has no jail, MS_ERR_USAGE for options that cannot go with it. */
+ms_status ms_jail_possible(const ms_cli *cli, ms_err *err);
 
 /* Forks. Comes back twice: inside (cli->side is MS_INSIDE), and outside once the child has ended. The model is the first
  * argument of the command; of the Hub it must be in the local cache, and its name there takes the argument's place. */
