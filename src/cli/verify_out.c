@@ -1,7 +1,7 @@
 #include "verify_out.h"
 
 #include "human.h"
-#include "json.h"
+#include "json_put.h"
 
 /* The path as it is from the model folder. */
 static ms_str short_name(const ms_verify *v, ms_str path) {
@@ -68,33 +68,20 @@ ms_status ms_verify_text(ms_cli *cli, const ms_verify *verify, ms_err *err) {
 
 /* ---- JSON ---- */
 
-static void key_str(ms_json_out *out, const char *key, ms_str value) {
-    ms_json_out_key(out, key);
-    if (value.size) ms_json_out_str(out, value);
-    else ms_json_out_null(out);
-}
-
-static void key_text(ms_json_out *out, const char *key, const char *value) { key_str(out, key, ms_str_of(value ? value : "")); }
-
-static void key_u64(ms_json_out *out, const char *key, uint64_t value) {
-    ms_json_out_key(out, key);
-    ms_json_out_u64(out, value);
-}
-
 static void put_findings(ms_json_out *out, const ms_notes *findings) {
     ms_json_out_key(out, "findings");
     ms_json_out_begin_array(out);
     for (size_t i = 0; i < findings->n; i++) {
         const ms_note *const note = &findings->items[i];
         ms_json_out_begin_object(out);
-        key_text(out, "code", note->code);
-        key_text(out, "severity", ms_severity_name(note->severity));
-        key_str(out, "file", note->file);
-        key_str(out, "tensor", note->tensor);
+        ms_json_put_word(out, "code", ms_str_of(note->code));
+        ms_json_put_word(out, "severity", ms_str_of(ms_severity_name(note->severity)));
+        ms_json_put_word(out, "file", note->file);
+        ms_json_put_word(out, "tensor", note->tensor);
         ms_json_out_key(out, "offset");
         if (note->offset == MS_NOTE_NO_OFFSET) ms_json_out_null(out);
         else ms_json_out_i64(out, note->offset);
-        key_str(out, "message", note->message);
+        ms_json_put_word(out, "message", note->message);
         ms_json_out_end(out);
     }
     ms_json_out_end(out);
@@ -106,16 +93,16 @@ static void put_files(ms_json_out *out, const ms_verify *v) {
     for (size_t i = 0; i < v->files.n; i++) {
         const ms_verify_file *const f = &v->files.items[i];
         ms_json_out_begin_object(out);
-        key_str(out, "file", f->path);
-        key_text(out, "format", f->format);
-        key_u64(out, "bytes", f->n_bytes);
-        key_u64(out, "tensors", f->n_tensors);
-        key_text(out, "sha256", f->sha256);
+        ms_json_put_word(out, "file", f->path);
+        ms_json_put_word(out, "format", ms_str_of(f->format));
+        ms_json_put_u64(out, "bytes", f->n_bytes);
+        ms_json_put_u64(out, "tensors", f->n_tensors);
+        ms_json_put_word(out, "sha256", ms_str_of(f->sha256));
         const bool is_git = strlen(f->expected) == MS_GIT_ID_HEX;
-        key_text(out, "expected_sha256", is_git ? NULL : f->expected);
-        key_text(out, "git_id", f->git_id);
-        key_text(out, "expected_git_id", is_git ? f->expected : NULL);
-        key_text(out, "expected_by", f->expected_by);
+        ms_json_put_word(out, "expected_sha256", ms_str_of(is_git ? NULL : f->expected));
+        ms_json_put_word(out, "git_id", ms_str_of(f->git_id));
+        ms_json_put_word(out, "expected_git_id", ms_str_of(is_git ? f->expected : NULL));
+        ms_json_put_word(out, "expected_by", ms_str_of(f->expected_by));
         ms_json_out_end(out);
     }
     ms_json_out_end(out);
@@ -128,12 +115,12 @@ ms_status ms_verify_json(ms_cli *cli, const ms_verify *verify, ms_err *err) {
     put_findings(&out, &verify->findings);
     ms_json_out_key(&out, "summary");
     ms_json_out_begin_object(&out);
-    key_u64(&out, "errors", count(verify, MS_NOTE_ERROR));
-    key_u64(&out, "warnings", count(verify, MS_NOTE_WARNING));
-    key_u64(&out, "infos", count(verify, MS_NOTE_INFO));
-    key_u64(&out, "files", verify->files.n);
-    key_u64(&out, "tensors", verify->n_tensors);
-    key_u64(&out, "bytes", verify->n_bytes);
+    ms_json_put_u64(&out, "errors", count(verify, MS_NOTE_ERROR));
+    ms_json_put_u64(&out, "warnings", count(verify, MS_NOTE_WARNING));
+    ms_json_put_u64(&out, "infos", count(verify, MS_NOTE_INFO));
+    ms_json_put_u64(&out, "files", verify->files.n);
+    ms_json_put_u64(&out, "tensors", verify->n_tensors);
+    ms_json_put_u64(&out, "bytes", verify->n_bytes);
     ms_json_out_end(&out);
     put_files(&out, verify);
     ms_json_out_end(&out);
@@ -188,8 +175,8 @@ static void put_location(ms_json_out *out, const ms_note *note) {
         ms_json_out_key(out, "logicalLocations");
         ms_json_out_begin_array(out);
         ms_json_out_begin_object(out);
-        key_str(out, "name", note->tensor);
-        key_text(out, "kind", "object");
+        ms_json_put_word(out, "name", note->tensor);
+        ms_json_put_word(out, "kind", ms_str_of("object"));
         ms_json_out_end(out);
         ms_json_out_end(out);
     }
@@ -212,9 +199,9 @@ static void put_results(ms_json_out *out, const ms_notes *findings, ms_map *rule
         const ms_note *const note = &findings->items[i];
         const size_t *const rule = ms_map_find(rules, ms_str_of(note->code));
         ms_json_out_begin_object(out);
-        key_text(out, "ruleId", note->code);
-        key_u64(out, "ruleIndex", rule ? *rule : 0);
-        key_text(out, "level", level_of(note->severity));
+        ms_json_put_word(out, "ruleId", ms_str_of(note->code));
+        ms_json_put_u64(out, "ruleIndex", rule ? *rule : 0);
+        ms_json_put_word(out, "level", ms_str_of(level_of(note->severity)));
         put_message(out, "message", note->message);
         if (note->file.size || note->tensor.size) put_location(out, note);
         ms_json_out_end(out);
@@ -234,7 +221,7 @@ static void put_rules(ms_json_out *out, const ms_notes *findings, ms_map *rules)
         else if (is_new) {
             n++;
             ms_json_out_begin_object(out);
-            key_str(out, "id", code);
+            ms_json_put_word(out, "id", code);
             put_message(out, "shortDescription", code);
             ms_json_out_end(out);
         }
@@ -247,8 +234,8 @@ ms_status ms_verify_sarif(ms_cli *cli, const ms_verify *verify, ms_err *err) {
     ms_map rules = {0};
     ms_json_out out = {.buf = &buf, .indent = 2};
     ms_json_out_begin_object(&out);
-    key_text(&out, "$schema", "https://json.schemastore.org/sarif-2.1.0.json");
-    key_text(&out, "version", "2.1.0");
+    ms_json_put_word(&out, "$schema", MS_STR("https://json.schemastore.org/sarif-2.1.0.json"));
+    ms_json_put_word(&out, "version", ms_str_of("2.1.0"));
     ms_json_out_key(&out, "runs");
     ms_json_out_begin_array(&out);
     ms_json_out_begin_object(&out);
@@ -256,8 +243,8 @@ ms_status ms_verify_sarif(ms_cli *cli, const ms_verify *verify, ms_err *err) {
     ms_json_out_begin_object(&out);
     ms_json_out_key(&out, "driver");
     ms_json_out_begin_object(&out);
-    key_text(&out, "name", "moescope");
-    key_text(&out, "version", MS_VERSION);
+    ms_json_put_word(&out, "name", ms_str_of("moescope"));
+    ms_json_put_word(&out, "version", ms_str_of(MS_VERSION));
     put_rules(&out, &verify->findings, &rules);
     ms_json_out_end(&out);
     ms_json_out_end(&out);
