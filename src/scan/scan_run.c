@@ -25,12 +25,14 @@ typedef struct job { /* one matrix under way */
     size_t parts_room;
 } job;
 
-enum { PILOT_RUN = 16, PILOT_RUNS = 512, PILOT = PILOT_RUN * PILOT_RUNS };
+/* Few places, since each costs a walk through the page tables; a line of 16-bit elements at each comes at no price. Should the
+ * places mislead, select.h aims once more. */
+enum { PILOT_RUN = 32, PILOT_RUNS = 128, PILOT = PILOT_RUN * PILOT_RUNS, PILOT_ALL = 8192 /* up to here all are taken */ };
 
 typedef struct pilot { /* of the matrix that this thread began last */
     uint64_t n;        /* elements of the matrices that the positions are for */
     int64_t positions[PILOT];
-    uint32_t keys[PILOT], spare[PILOT];
+    uint32_t keys[PILOT_ALL], spare[PILOT_ALL];
 } pilot;
 
 typedef struct worker {
@@ -81,7 +83,7 @@ static uint64_t items_of(const void *scan, const ms_matrix *m) { return cut_of(s
 
 /* ---- beginning a matrix ---- */
 
-/* A run of each of equal stretches: whole cache lines cost what one element does. Not at even distances: rows have a period. */
+/* A run of each of equal stretches. Not at even distances: rows have a period. */
 static void place_pilot(pilot *p, uint64_t n) {
     const uint64_t stretch = n / PILOT_RUNS;
     if (p->n == n) return;
@@ -104,8 +106,8 @@ static ms_status read_all(ms_feed *feed, const ms_lens_keys *of, uint32_t *keys,
 
 static ms_status take_pilot(job *j, worker *w, ms_err *err) {
     pilot *const p = &w->pilot;
-    const size_t n = j->cut.n <= PILOT ? (size_t)j->cut.n : PILOT;
-    const bool is_all = n == j->cut.n;
+    const bool is_all = j->cut.n <= PILOT_ALL;
+    const size_t n = is_all ? (size_t)j->cut.n : PILOT;
     if (is_all) MS_TRY(read_all(&w->feed, &j->matrix.keys, p->keys, n, err));
     else place_pilot(p, j->cut.n);
     if (!is_all) MS_TRY(ms_feed_gather_keys(&w->feed, p->positions, n, p->keys, err));

@@ -6,7 +6,13 @@
 #include "mem.h"
 #include "rank.h"
 
-enum { DIGIT = 15, BINS = 1 << DIGIT, HIGH_BINS = 1 << 16, FEEDER_ROOM = 1 << 14 };
+enum {
+    DIGIT = 15,
+    BINS = 1 << DIGIT,
+    HIGH_BINS = 1 << 16,
+    FEEDER_ROOM = 1 << 14,
+    TAIL_SHIFT = 11, /* of `limit`: an eighth of an octave, in which the tail of a normal distribution halves at 99 % */
+};
 
 /* ---- small tools ---- */
 
@@ -66,6 +72,7 @@ ms_status ms_select_begin(ms_select *select, const ms_select_options *options, m
     select->options = *options;
     select->bracket = (ms_bracket){0, options->limit, options->limit};
     select->pass = select->n_prefix = 0;
+    select->aimed = select->moved = false;
     select->n_below = select->n_kept = select->n_fed = select->n_numbers = 0;
     select->overflow = false;
     memset(select->low, 0, sizeof select->low);
@@ -96,6 +103,7 @@ void ms_select_aim(ms_select *select, uint32_t *sample, size_t n_sample, uint32_
     if (hi < n) b->hi = keys[1] + 1;
     if (select->options.n_percent > 1) b->tail = keys[2];
     if (b->hi > b->tail) b->hi = b->tail;
+    select->aimed = true;
 }
 
 /* ---- feeding ---- */
@@ -208,6 +216,12 @@ static void clear_bins(uint64_t *bins, uint32_t begin, uint64_t left) {
     }
 }
 
+/* Of 15-bit keys: the bins that the bracket filled. */
+static void clear_kept(ms_select *select, const layout *l) {
+    clear_bins(select->bins, select->bracket.lo, l->n_mid);
+    clear_bins(select->bins, select->bracket.tail, select->n_kept - l->n_mid);
+}
+
 static uint64_t sum_of(const uint64_t *bins, uint32_t begin, uint32_t end) {
     uint64_t sum = 0;
     for (uint32_t b = begin; b < end; b++) sum += bins[b];
@@ -233,15 +247,13 @@ static layout layout_of(ms_select *select) {
 }
 
 /* False when a rank was not kept. */
-static bool finish_from_kept(ms_select *select) {
-    if (select->overflow) return false;
-    const layout l = layout_of(select);
+static bool finish_from_kept(ms_select *select, const layout *l) {
     for (int i = 0; i < select->options.n_percent && select->n_numbers > 0; i++) {
         uint64_t low, high;
         uint32_t keys[2];
         ms_select_place(select->options.percent[i], select->n_numbers, &low, &high, &select->fraction[i]);
-        low = rank_among_kept(select, &l, low);
-        high = rank_among_kept(select, &l, high);
+        low = rank_among_kept(select, l, low);
+        high = rank_among_kept(select, l, high);
         if (low == UINT64_MAX || high == UINT64_MAX) return false;
         if (is_narrow(select)) {
             keys[0] = key_in_bins(select->bins, select->bracket.lo, low);
@@ -252,12 +264,48 @@ static bool finish_from_kept(ms_select *select) {
         select->low[i] = keys[0];
         select->high[i] = keys[1];
     }
-    if (is_narrow(select)) {
-        clear_bins(select->bins, select->bracket.lo, l.n_mid);
-        clear_bins(select->bins, select->bracket.tail, select->n_kept - l.n_mid);
-        select->bins_are_clear = true;
-    }
+    if (is_narrow(select)) clear_kept(select, l);
+    select->bins_are_clear = is_narrow(select);
     return true;
+}
+
+/* How many keys more than `width` of them, which hold n, hold about n_missing; twice that, to be sure. */
+static uint64_t reach(uint64_t width, uint64_t n, uint64_t n_missing) {
+    return width + (uint64_t)(2 * (double)(width + 1) * (double)n_missing / (double)(n + 1));
+}
+
+/* Moves the bracket to where the ranks must lie by what was counted. */
+static void move_bracket(ms_select *select, const layout *l) {
+    ms_bracket *const b = &select->bracket;
+    const uint64_t width = b->hi - b->lo, n_not_tail = select->n_below + l->n_mid + l->n_gap;
+    uint64_t low, high, next_low, next_high;
+    double fraction;
+    ms_select_place(select->options.percent[0], select->n_numbers, &low, &high, &fraction);
+    const uint32_t lo = b->lo, hi = b->hi;
+    if (low < select->n_below) {
+        const uint64_t far = reach(width, l->n_mid, select->n_below - low);
+        b->lo = far < lo ? lo - (uint32_t)far : 0;
+        if (high < select->n_below) b->hi = lo;
+    }
+    if (high >= select->n_below + l->n_mid) {
+        const uint64_t far = reach(width, l->n_mid, high + 1 - select->n_below - l->n_mid);
+        b->hi = far < b->tail - hi ? hi + (uint32_t)far : b->tail;
+        if (low >= select->n_below + l->n_mid) b->lo = hi;
+    }
+    if (select->options.n_percent < 2) return;
+    ms_select_place(select->options.percent[1], select->n_numbers, &next_low, &next_high, &fraction);
+    if (next_low >= n_not_tail || next_low < select->n_below + l->n_mid) return;
+    const uint64_t far = reach(select->options.limit >> TAIL_SHIFT, l->n_tail, n_not_tail - next_low);
+    b->tail = far < b->tail - b->hi ? b->tail - (uint32_t)far : b->hi;
+}
+
+/* True when the stream is to be read once more with a bracket that is likely to hold the ranks. */
+static bool aim_again(ms_select *select, const layout *l) {
+    if (!select->aimed || select->moved) return false;
+    if (is_narrow(select)) clear_kept(select, l);
+    move_bracket(select, l);
+    select->n_below = select->n_kept = select->n_fed = 0;
+    return select->moved = true;
 }
 
 /* Pass 1 of wide keys: notes the high digits that ranks fall into. */
@@ -300,8 +348,10 @@ static void finish_from_digits(ms_select *select) {
 ms_status ms_select_finish(ms_select *select, bool *again, ms_err *err) {
     *again = false;
     if (select->pass == 0) {
-        if (finish_from_kept(select)) return MS_OK;
+        const layout l = select->overflow ? (layout){0} : layout_of(select);
+        if (!select->overflow && finish_from_kept(select, &l)) return MS_OK;
         *again = true;
+        if (!select->overflow && aim_again(select, &l)) return MS_OK;
         select->pass = 1;
         return need_bins(select, is_narrow(select) ? BINS : HIGH_BINS, err);
     }

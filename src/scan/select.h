@@ -13,9 +13,10 @@
  *     ms_select_free(&select);
  *
  * Keys are patterns of |w| (bracket.h). Those from `limit` on (Inf, NaN) are left out.
- * The first pass counts what lies below the sample's bracket and keeps what lies inside. Should a rank lie elsewhere, or more
- * be kept than there is room for, the stream is read again digit by digit: once for 15-bit keys, twice for 31-bit ones. The
- * result is the same in every case.
+ * The first pass counts what lies below the sample's bracket and keeps what lies inside. Should a rank lie elsewhere, the
+ * counts tell how far the bracket has to move, and it is tried once more. Should that fail too, or more be kept than there is
+ * room for, the stream is read again digit by digit: once for 15-bit keys, twice for 31-bit ones. The result is the same in
+ * every case.
  */
 #ifndef MS_SELECT_H
 #define MS_SELECT_H
@@ -53,6 +54,7 @@ typedef struct ms_select {
     ms_select_options options;
     ms_bracket bracket;
     int pass; /* 0: bracket and tail are kept; 1: counts by high digit; 2: counts by low digit */
+    bool aimed, moved; /* the bracket: by a sample; by what the first pass found */
     bool has_lock;
     pthread_mutex_t lock; /* guards what follows, up to the results */
     uint64_t n_below, n_kept, n_fed;
