@@ -53,7 +53,7 @@ typedef struct ms_select_feeder { /* one thread's; zeroed before first use; betw
 typedef struct ms_select {
     ms_select_options options;
     ms_bracket bracket;
-    int pass; /* 0: bracket and tail are kept; 1: counts by high digit; 2: counts by low digit */
+    int pass;          /* 0: bracket and tail are kept; 1: counts by high digit; 2: counts by low digit */
     bool aimed, moved; /* the bracket: by a sample; by what the first pass found */
     bool has_lock;
     pthread_mutex_t lock; /* guards what follows, up to the results */

@@ -125,7 +125,8 @@ TEST(a_sample_that_is_a_little_off_costs_one_more_bracket) {
             memcpy(&sample[i], &f, 4);
             if (bits == 15) sample[i] >>= 16;
         }
-        trial t = {.bits = bits, .limit = bits == 15 ? 0x7F80 : 0x7F800000, .keys = keys, .n = 200000, .percent = {50, 99, 99.9}};
+        trial t = {
+            .bits = bits, .limit = bits == 15 ? 0x7F80 : 0x7F800000, .keys = keys, .n = 200000, .percent = {50, 99, 99.9}};
         CHECK_EQ_I64(run(&select, &t, sample, 4096), 1);
         CHECK(is_right(&select, &t));
         CHECK(select.moved && select.pass == 0);
