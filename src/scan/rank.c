@@ -35,6 +35,7 @@ static bool ranks_by_counting(const uint32_t *keys, size_t n, const uint64_t *ra
     uint64_t before = 0; /* keys in the bins before this one */
     if (!count_keys(keys, n, count, &low)) return false;
     for (size_t r = 0; r < n_ranks; r++) {
+        while (ranks[r] < before) before -= count[--bin];
         for (; ranks[r] >= before + count[bin]; bin++) before += count[bin];
         out[r] = low + bin;
     }

@@ -17,7 +17,7 @@
 /* keys: [n > 0]; low <= high < n, close together. spare: [n + MS_BRACKET_SLACK]. */
 void ms_rank_pair(const uint32_t *keys, size_t n, uint64_t low, uint64_t high, uint32_t *spare, uint32_t out[2]);
 
-/* keys: [n > 0], put in another order; ranks: [n_ranks], ascending, below n; spare: [n]; out: [n_ranks]. */
+/* keys: [n > 0], put in another order; ranks: [n_ranks], below n, ascending or nearly so; spare: [n]; out: [n_ranks]. */
 void ms_rank_keys(uint32_t *keys, size_t n, const uint64_t *ranks, size_t n_ranks, uint32_t *spare, uint32_t *out);
 
 /* Sorts keys: [n] < 2^31; spare: [n]. */

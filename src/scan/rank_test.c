@@ -42,6 +42,16 @@ PROPERTY(rank_keys_are_those_of_the_sorted_list, 50) {
     for (int r = 0; r < 4; r++) CHECK_EQ_I64(found[r], sorted[ranks[r]]);
 }
 
+/* As the neighbours of two percentiles of few keys: 0.99 and 0.999 of 7 keys lie both between the last two. */
+PROPERTY(rank_keys_may_step_back, 50) {
+    static uint32_t keys[MOST], sorted[MOST], spare[MOST];
+    const size_t n = make_keys(g, keys, sorted);
+    const uint64_t low = gen_below(g, n), high = low + 1 < n ? low + 1 : low, ranks[4] = {low, high, low, high};
+    uint32_t found[4];
+    ms_rank_keys(keys, n, ranks, 4, spare, found);
+    for (int r = 0; r < 4; r++) CHECK_EQ_I64(found[r], sorted[ranks[r]]);
+}
+
 PROPERTY(rank_pair_finds_two_neighbours_and_leaves_the_keys_alone, 100) {
     static uint32_t keys[MOST], before[MOST], sorted[MOST], spare[MOST + MS_BRACKET_SLACK];
     const size_t n = make_keys(g, keys, sorted);
