@@ -296,3 +296,14 @@ TEST(mlx_metrics_with_a_broken_weight_are_nan_but_counted) {
     CHECK_EQ_I64(e.n_values_not_finite, 31);
     CHECK(isnan(ms_mlx_error_metrics(&e, 1e-12, 0).w_rel_fro));
 }
+
+TEST(mlx_scales_with_one_that_is_nan_have_no_largest) {
+    const ms_mlx_quantiser q = quantiser_of((setting){"q4_g32", MS_DTYPE_F32, MS_MLX_CPU, 0});
+    ms_mlx_error e;
+    ms_mlx_error_init(&e, &q, 0);
+    float w[64] = {1, 2, INFINITY}; /* the first group's scale is NaN, the second's is not */
+    w[40] = 3;
+    ms_mlx_error_add(&e, w, 1, 64);
+    const ms_mlx_metrics m = ms_mlx_error_metrics(&e, 1e-12, 0);
+    CHECK(isnan(m.scale_mean) && isnan(m.scale_max) && isnan(m.scale_abs_mean) && isnan(m.scale_abs_max));
+}
