@@ -2,6 +2,7 @@
 
 #include "human.h"
 #include "json_put.h"
+#include "map.h"
 
 /* The path as it is from the model folder. */
 static ms_str short_name(const ms_verify *v, ms_str path) {

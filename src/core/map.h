@@ -1,5 +1,5 @@
 /*
- * map: text to a size_t, for names that come from files.
+ * map: text to a size_t, for names that come from files (name_index.h: for very many of them).
  *
  *     ms_map by_name = {0};
  *     size_t *slot; bool is_new;
@@ -8,8 +8,8 @@
  *     const size_t *found = ms_map_find(&by_name, name);      // NULL when absent
  *     ms_map_free(&by_name);
  *
- * Keys are borrowed and must outlive the map. Hashed with SipHash-1-3 under a random key per map, so that a hostile file
- * cannot make it slow. Not to be iterated: keep a vector beside it, so that output never depends on the hash.
+ * Keys are borrowed and must outlive the map. Hashed with SipHash-1-3 under a random key per map (siphash.h), so that a
+ * hostile file cannot make it slow. Not to be iterated: keep a vector beside it, so that output never depends on the hash.
  */
 #ifndef MS_MAP_H
 #define MS_MAP_H
@@ -25,14 +25,8 @@ typedef struct ms_map {
     uint64_t key[2];
 } ms_map;
 
-/* Room for n keys in all, so that adding them does not grow the table step by step. False when memory is short. */
-bool ms_map_reserve(ms_map *map, size_t n);
-
 /* False when memory is short. *slot (may be NULL): where the value lies, valid until the next add. */
 bool ms_map_add(ms_map *map, ms_str key, size_t value, size_t **slot, bool *is_new);
-/* keys[i] -> first_value + i, for i < n; is_new: [n]. Much faster than one by one in a table that no cache holds, because the
- * places of the next keys are fetched while one is put in. */
-bool ms_map_add_many(ms_map *map, const ms_str *keys, size_t n, size_t first_value, bool *is_new);
 size_t *ms_map_find(const ms_map *map, ms_str key);
 void ms_map_free(ms_map *map);
 

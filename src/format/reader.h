@@ -24,15 +24,15 @@
 #include "source.h"
 #include "str.h"
 
-typedef struct ms_stored { /* one tensor as a file stores it; all borrowed from the reader */
+typedef struct ms_stored { /* one tensor as a file stores it; all borrowed from the reader. There may be a million: no gaps */
     ms_str name;           /* valid UTF-8; may hold control characters: show it through ms_str_shown */
-    ms_dtype dtype;
-    ms_str dtype_name; /* as the file spells it */
-    uint32_t rank;
+    ms_str dtype_name;     /* as the file spells it */
     const uint64_t *shape; /* [rank]; the product and the byte size are checked */
     ms_source *source;     /* the file, or an inflated member */
     uint64_t offset;       /* of the first byte in `source` */
     uint64_t n_bytes;
+    uint32_t rank;
+    ms_dtype dtype;
     bool column_major; /* Fortran order: the first index is the fastest */
 } ms_stored;
 

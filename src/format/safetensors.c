@@ -22,8 +22,8 @@
  * Lenient: rules 1 to 4 and broken JSON still end it; of the others the tensors that break them become notes, and those whose
  * bytes cannot be had are left out.
  *
- * The header is copied, so nothing that changes the file afterwards can reach what was checked. Names are borrowed from the
- * copy or lie in the arena.
+ * The header is copied while it is read, so nothing that changes the file afterwards can reach what was checked. What is kept
+ * of it is small: the names one after the other, and once each the shapes and types that neighbours share.
  */
 #include "safetensors.h"
 
@@ -34,13 +34,15 @@
 #include "json.h"
 #include "map.h"
 #include "mem.h"
+#include "name_index.h"
 #include "vec.h"
 
 enum { LENGTH_BYTES = 8 };
 
 typedef struct safetensors_reader {
     ms_reader base;
-    ms_scratch header;      /* [8 + N] bytes, the beginning of the file */
+    ms_scratch header;      /* [8 + N] bytes, the beginning of the file; gone once it is open */
+    char *names;            /* owned; of all tensors, and what metadata says */
     MS_VEC(ms_stored) list; /* while parsing and checking: offset is `begin`, n_bytes is `end` */
     MS_VEC(ms_metadata) metadata;
 } safetensors_reader;
@@ -50,11 +52,12 @@ typedef struct parser {
     ms_broken_rules rules;
     ms_err *err;
     ms_json json;
-    ms_map by_name;         /* tensor name -> index into reader->list */
+    ms_arena texts;         /* strings with escapes; dies with the parser */
+    ms_name_index by_name;  /* into reader->list */
     MS_VEC(uint64_t) shape; /* of the tensor being read */
-    ms_str last_dtype_name; /* most tensors have the type of the one before */
-    ms_dtype last_dtype;
-    uint64_t n_data; /* bytes after the header */
+    MS_VEC(ms_str) dtypes;  /* the names of types, each once; in the reader's arena */
+    ms_map by_dtype;        /* name of a type -> index into dtypes */
+    uint64_t n_data;        /* bytes after the header */
 } parser;
 
 static bool is_blank(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
@@ -111,21 +114,47 @@ static ms_status read_metadata(parser *p) {
     }
 }
 
+/* Most tensors have the type of one that came before. */
+static ms_status keep_dtype_name(parser *p, ms_str name, ms_str *out) {
+    const ms_stored *const last = p->reader->list.n ? &p->reader->list.items[p->reader->list.n - 1] : NULL;
+    if (last && ms_str_equal(last->dtype_name, name)) return *out = last->dtype_name, MS_OK;
+    const size_t *const known = ms_map_find(&p->by_dtype, name);
+    if (known) return *out = p->dtypes.items[*known], MS_OK;
+    *out = ms_arena_copy(&p->reader->base.arena, name);
+    const bool fine = out->text && ms_map_add(&p->by_dtype, *out, p->dtypes.n, NULL, NULL) && MS_VEC_PUSH(&p->dtypes, *out);
+    return fine ? MS_OK : ms_err_memory(p->err, "a type");
+}
+
 static ms_status read_dtype(parser *p, ms_str tensor, ms_stored *out) {
     ms_json_kind kind;
     MS_TRY(ms_json_peek(&p->json, &kind, p->err));
     const size_t at = p->json.at;
-    MS_TRY(ms_json_string(&p->json, &out->dtype_name, p->err));
-    if (!p->last_dtype_name.text || !ms_str_equal(out->dtype_name, p->last_dtype_name)) {
-        p->last_dtype_name = out->dtype_name;
-        p->last_dtype = ms_dtype_by_name(out->dtype_name);
-    }
-    out->dtype = p->last_dtype;
+    ms_str name;
+    MS_TRY(ms_json_string(&p->json, &name, p->err));
+    MS_TRY(keep_dtype_name(p, name, &out->dtype_name));
+    out->dtype = ms_dtype_by_name(name);
     if (out->dtype != MS_DTYPE_UNKNOWN) return MS_OK;
     return ms_broken(&p->rules, p->err, "safetensors.unknown_dtype", tensor, (int64_t)at,
                      "invalid JSON in header: unknown dtype '%s'; the file is newer than this program or damaged, --lenient "
                      "lists it all the same",
                      ms_str_shown(out->dtype_name).text);
+}
+
+/* Experts come after experts: the shape is often that of one of the few tensors before. */
+static ms_status keep_shape(parser *p, const uint64_t **out) {
+    enum { LOOK_BACK = 4 };
+    const size_t n = p->reader->list.n, n_bytes = p->shape.n * sizeof **out;
+    for (size_t i = 1; i <= LOOK_BACK && i <= n; i++) {
+        const ms_stored *const before = &p->reader->list.items[n - i];
+        if (before->rank != p->shape.n || (n_bytes && memcmp(before->shape, p->shape.items, n_bytes) != 0)) continue;
+        *out = before->shape;
+        return MS_OK;
+    }
+    uint64_t *const shape = ms_arena_alloc(&p->reader->base.arena, n_bytes);
+    if (!shape) return ms_err_memory(p->err, "a shape");
+    if (n_bytes) memcpy(shape, p->shape.items, n_bytes);
+    *out = shape;
+    return MS_OK;
 }
 
 static ms_status read_shape(parser *p, ms_stored *out) {
@@ -140,11 +169,7 @@ static ms_status read_shape(parser *p, ms_stored *out) {
         if (!MS_VEC_PUSH(&p->shape, extent)) return ms_err_memory(p->err, "a shape");
     }
     out->rank = (uint32_t)p->shape.n; /* fits: the header has at most 10^8 bytes */
-    uint64_t *const shape = ms_arena_alloc_array(&p->reader->base.arena, p->shape.n, sizeof *shape);
-    if (!shape) return ms_err_memory(p->err, "a shape");
-    if (p->shape.n) memcpy(shape, p->shape.items, p->shape.n * sizeof *shape);
-    out->shape = shape;
-    return MS_OK;
+    return keep_shape(p, &out->shape);
 }
 
 static ms_status read_offsets(parser *p, ms_stored *out) {
@@ -222,20 +247,27 @@ static int64_t place_of_name(const safetensors_reader *r, ms_str name) {
     return inside ? name.text - begin : MS_NOTE_NO_OFFSET;
 }
 
+static ms_str name_of(const void *list, uint32_t number) { return ((const ms_stored *)list)[number].name; }
+
 /* No name may occur twice. Lenient: the last one counts, as in the reference, and the others go. */
 static ms_status check_names(parser *p) {
     safetensors_reader *const r = p->reader;
-    if (!ms_map_reserve(&p->by_name, r->list.n)) return ms_err_memory(p->err, "tensor names");
-    size_t n_kept = 0;
+    ms_stored *const list = r->list.items;
+    uint32_t n_kept = 0; /* fits: the header has at most 10^8 bytes */
+    p->by_name = (ms_name_index){.list = list, .name_of = name_of};
+    if (!ms_name_index_reserve(&p->by_name, r->list.n)) return ms_err_memory(p->err, "tensor names");
     for (size_t i = 0; i < r->list.n; i++) {
-        const ms_stored *const t = &r->list.items[i];
-        size_t *slot;
         bool is_new;
-        if (!ms_map_add(&p->by_name, t->name, n_kept, &slot, &is_new)) return ms_err_memory(p->err, "tensor names");
-        if (!is_new)
-            MS_TRY(ms_broken(&p->rules, p->err, "safetensors.duplicate", t->name, place_of_name(r, t->name),
-                             "invalid JSON in header: this name occurs twice; each tensor may be described once"));
-        r->list.items[is_new ? n_kept++ : *slot] = *t;
+        list[n_kept] = list[i];
+        if (!ms_name_index_add(&p->by_name, n_kept, 1, &is_new)) return ms_err_memory(p->err, "tensor names");
+        if (is_new) {
+            n_kept++;
+            continue;
+        }
+        const ms_str name = list[i].name;
+        MS_TRY(ms_broken(&p->rules, p->err, "safetensors.duplicate", name, place_of_name(r, name),
+                         "invalid JSON in header: this name occurs twice; each tensor may be described once"));
+        list[ms_name_index_find(&p->by_name, name)] = list[i];
     }
     r->list.n = n_kept;
     return MS_OK;
@@ -426,10 +458,32 @@ static ms_status read_header_placed(parser *p) {
     return ms_err_set(outer, status, "%s: invalid JSON in header: %s", ms_str_shown(ms_str_of(p->rules.path)).text, inner.text);
 }
 
+static void move_text(ms_str *text, char **to) {
+    if (text->size) memcpy(*to, text->text, text->size);
+    text->text = *to;
+    *to += text->size;
+}
+
+/* The texts that stay, in one block; then the header may go. */
+static ms_status keep_texts(safetensors_reader *r, ms_err *err) {
+    size_t n = 0;
+    for (size_t i = 0; i < r->list.n; i++) n += r->list.items[i].name.size;
+    for (size_t i = 0; i < r->metadata.n; i++) n += r->metadata.items[i].key.size + r->metadata.items[i].value.size;
+    char *at = r->names = ms_mem_alloc(n);
+    if (!at) return ms_err_memory(err, "the names of the tensors");
+    for (size_t i = 0; i < r->list.n; i++) move_text(&r->list.items[i].name, &at);
+    for (size_t i = 0; i < r->metadata.n; i++) {
+        move_text(&r->metadata.items[i].key, &at);
+        move_text(&r->metadata.items[i].value, &at);
+    }
+    ms_scratch_free(&r->header);
+    return MS_OK;
+}
+
 static ms_status read_and_check(safetensors_reader *r, const ms_broken_rules *rules, ms_err *err) {
     MS_TRY(load_header(r, rules, err));
     parser p = {.reader = r, .rules = *rules, .err = err, .n_data = r->base.source->size - r->base.header_bytes};
-    p.json = ms_json_over(r->header.bytes, (size_t)r->base.header_bytes, &r->base.arena);
+    p.json = ms_json_over(r->header.bytes, (size_t)r->base.header_bytes, &p.texts);
     p.json.at = LENGTH_BYTES; /* so that the bytes in messages are those of the file */
     uint64_t end = 0;
     ms_status status = reserve_list(r) ? read_header_placed(&p) : ms_err_memory(err, "the list of tensors");
@@ -439,7 +493,11 @@ static ms_status read_and_check(safetensors_reader *r, const ms_broken_rules *ru
         status = check_tensors(&p, &end);
     }
     if (status == MS_OK) status = check_end(&p, end);
-    ms_map_free(&p.by_name);
+    if (status == MS_OK) status = keep_texts(r, err);
+    ms_name_index_free(&p.by_name);
+    ms_map_free(&p.by_dtype);
+    ms_arena_free(&p.texts);
+    MS_VEC_FREE(&p.dtypes);
     MS_VEC_FREE(&p.shape);
     return status;
 }
@@ -449,6 +507,7 @@ static void close_safetensors(ms_reader *self) {
     MS_VEC_FREE(&r->list);
     MS_VEC_FREE(&r->metadata);
     ms_scratch_free(&r->header);
+    ms_mem_free(r->names);
 }
 
 static ms_status open_safetensors(ms_reader **out, ms_source *source, const ms_read_options *options, ms_notes *notes,

@@ -192,6 +192,22 @@ static ms_status open_files(ms_checkpoint *ckpt, const ms_open_options *options,
 
 /* ---- tensors ---- */
 
+static ms_str name_of_tensor(const void *tensors, uint32_t number) { return ((const ms_tensor *)tensors)[number].stored->name; }
+
+static ms_status index_names(ms_checkpoint *ckpt, ms_err *err) {
+    ckpt->by_name = (ms_name_index){.list = ckpt->tensors, .name_of = name_of_tensor};
+    const size_t n = ckpt->n_tensors;
+    if (!ms_name_index_reserve(&ckpt->by_name, n)) return ms_err_memory(err, "the names of the tensors");
+    for (size_t from = 0; from < n; from += NAMES_AT_ONCE) {
+        bool is_new[NAMES_AT_ONCE];
+        const size_t count = n - from < NAMES_AT_ONCE ? n - from : NAMES_AT_ONCE;
+        if (!ms_name_index_add(&ckpt->by_name, (uint32_t)from, count, is_new))
+            return ms_err_memory(err, "the names of the tensors");
+        for (size_t i = 0; i < count; i++) ckpt->tensors[from + i].shadowed = !is_new[i];
+    }
+    return MS_OK;
+}
+
 static ms_status list_tensors(ms_checkpoint *ckpt, ms_err *err) {
     size_t n = 0;
     for (size_t f = 0; f < ckpt->n_files; f++) {
@@ -202,7 +218,7 @@ static ms_status list_tensors(ms_checkpoint *ckpt, ms_err *err) {
     }
     MS_FAIL_IF(n >= UINT32_MAX, MS_ERR_UNSUPPORTED, err, "%zu tensors: at most %u can be handled", n, UINT32_MAX - 1);
     ckpt->tensors = ms_mem_zalloc_array(n, sizeof *ckpt->tensors);
-    if (!ckpt->tensors || !ms_map_reserve(&ckpt->by_name, n)) return ms_err_memory(err, "the list of tensors");
+    if (!ckpt->tensors) return ms_err_memory(err, "the list of tensors");
     for (size_t f = 0; f < ckpt->n_files; f++)
         for (size_t t = 0; t < ckpt->files[f].n_tensors; t++)
             ckpt->tensors[ckpt->n_tensors++] = (ms_tensor){.stored = &ckpt->files[f].reader->tensors[t],
@@ -212,16 +228,7 @@ static ms_status list_tensors(ms_checkpoint *ckpt, ms_err *err) {
                                                            .section = "",
                                                            .scheme = ""};
     MS_TRY(ms_pieces_join(ckpt, err));
-    n = ckpt->n_tensors;
-    for (size_t from = 0; from < n; from += NAMES_AT_ONCE) {
-        ms_str names[NAMES_AT_ONCE];
-        bool is_new[NAMES_AT_ONCE];
-        const size_t count = n - from < NAMES_AT_ONCE ? n - from : NAMES_AT_ONCE;
-        for (size_t i = 0; i < count; i++) names[i] = ckpt->tensors[from + i].stored->name;
-        if (!ms_map_add_many(&ckpt->by_name, names, count, from, is_new)) return ms_err_memory(err, "the names of the tensors");
-        for (size_t i = 0; i < count; i++) ckpt->tensors[from + i].shadowed = !is_new[i];
-    }
-    return MS_OK;
+    return index_names(ckpt, err);
 }
 
 /* What the user says about the widths of experts wins over the config. */
@@ -371,7 +378,7 @@ void ms_checkpoint_close(ms_checkpoint *ckpt) {
         if (ckpt->files[i].reader) ms_reader_close(ckpt->files[i].reader);
     ms_mem_free(ckpt->files);
     ms_mem_free(ckpt->tensors);
-    ms_map_free(&ckpt->by_name);
+    ms_name_index_free(&ckpt->by_name);
     if (ckpt->index) ms_index_free(ckpt->index);
     ms_source_close(ckpt->index_source);
     ms_scratch_free(&ckpt->index_scratch);
@@ -388,6 +395,6 @@ ms_status ms_checkpoint_unchanged(const ms_checkpoint *ckpt, ms_err *err) {
 }
 
 const ms_tensor *ms_checkpoint_find(const ms_checkpoint *ckpt, ms_str name) {
-    const size_t *const found = ms_map_find(&ckpt->by_name, name);
-    return found ? &ckpt->tensors[*found] : NULL;
+    const uint32_t found = ms_name_index_find(&ckpt->by_name, name);
+    return found != MS_NO_NUMBER ? &ckpt->tensors[found] : NULL;
 }

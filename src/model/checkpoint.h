@@ -20,31 +20,32 @@
 #include "err.h"
 #include "index.h"
 #include "json.h"
-#include "map.h"
 #include "model_config.h"
+#include "name_index.h"
 #include "notes.h"
 #include "reader.h"
 #include "vec.h"
 
-typedef enum ms_role { /* what a tensor is for; decided by the family tables (family.h) from its name and shape */
-                       MS_ROLE_OTHER,
-                       MS_ROLE_EXPERT,        /* weights of routed experts, in any storage */
-                       MS_ROLE_SHARED_EXPERT, /* weights of shared experts */
-                       MS_ROLE_ROUTER,        /* the router matrix [E, H] */
-                       MS_ROLE_ROUTER_AUX,    /* router bias, correction bias, per-expert scale, hash table, ... */
-                       MS_ROLE_SHARED_GATE,   /* scalar gate of the shared expert */
-                       MS_ROLE_DENSE_FFN,     /* feed-forward of a layer without experts, or beside them */
-                       MS_ROLE_ATTENTION,     /* attention, state-space and other token mixers */
-                       MS_ROLE_EMBEDDING,     /* token embedding and output head */
-                       MS_ROLE_NORM,
-                       MS_ROLE_QUANT_AUX,   /* scales, zero points, group indexes, ...: belongs to another tensor, no parameters
+/* What a tensor is for; decided by the family tables (family.h) from its name and shape. */
+typedef enum __attribute__((packed)) ms_role {
+    MS_ROLE_OTHER,
+    MS_ROLE_EXPERT,        /* weights of routed experts, in any storage */
+    MS_ROLE_SHARED_EXPERT, /* weights of shared experts */
+    MS_ROLE_ROUTER,        /* the router matrix [E, H] */
+    MS_ROLE_ROUTER_AUX,    /* router bias, correction bias, per-expert scale, hash table, ... */
+    MS_ROLE_SHARED_GATE,   /* scalar gate of the shared expert */
+    MS_ROLE_DENSE_FFN,     /* feed-forward of a layer without experts, or beside them */
+    MS_ROLE_ATTENTION,     /* attention, state-space and other token mixers */
+    MS_ROLE_EMBEDDING,     /* token embedding and output head */
+    MS_ROLE_NORM,
+    MS_ROLE_QUANT_AUX,   /* scales, zero points, group indexes, ...: belongs to another tensor, no parameters
                                                of its own */
-                       MS_ROLE_EXPERT_BIAS, /* additive biases of experts */
-                       MS_ROLE_COUNT,
+    MS_ROLE_EXPERT_BIAS, /* additive biases of experts */
+    MS_ROLE_COUNT,
 } ms_role;
 const char *ms_role_name(ms_role role); /* "expert", "shared_expert", ...: stable, for scripts */
 
-typedef enum ms_proj {
+typedef enum __attribute__((packed)) ms_proj {
     MS_PROJ_NONE,
     MS_PROJ_GATE,
     MS_PROJ_UP,
@@ -55,18 +56,18 @@ typedef enum ms_proj {
 } ms_proj;
 const char *ms_proj_name(ms_proj proj); /* "gate_proj", "up_proj", "down_proj", "gate_up_proj", "router"; "" for none */
 
-typedef struct ms_tensor {
+typedef struct ms_tensor {   /* there may be a million: no gaps */
     const ms_stored *stored; /* name, dtype, shape, where its bytes are */
-    uint32_t file;           /* index into files */
-    ms_role role;
-    ms_proj proj;
-    int32_t layer;  /* -1: none or unknown */
-    int32_t expert; /* -1: none, or a tensor of many experts */
     const char
         *section;       /* "" main model; "mtp", "vision", "audio", "encoder", "decoder", "attention_experts", ...; a literal */
     const char *scheme; /* how values are stored: "" plain, else "fp8_block", "gguf_q4_k", "mlx_affine", ... */
+    uint32_t file;      /* index into files */
+    int32_t layer;      /* -1: none or unknown */
+    int32_t expert;     /* -1: none, or a tensor of many experts */
     uint32_t pattern;   /* index into the checkpoint's patterns */
-    bool shadowed;      /* another tensor has the same name, and that one counts */
+    ms_role role;
+    ms_proj proj;
+    bool shadowed; /* another tensor has the same name, and that one counts */
 } ms_tensor;
 
 typedef struct ms_file {
@@ -95,7 +96,7 @@ typedef struct ms_checkpoint {
     size_t n_files;
     ms_tensor *tensors; /* [n_tensors], by file, then by place in the file */
     size_t n_tensors;
-    ms_map by_name;              /* tensor name -> index of the tensor that counts, when several are called that */
+    ms_name_index by_name;       /* leads to the tensor that counts, when several are called that */
     const ms_json_value *config; /* config.json, or NULL */
     ms_str config_path;          /* "" when there is none */
     ms_index *index;             /* the index that named the files, or NULL */

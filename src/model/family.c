@@ -8,12 +8,12 @@ const char *ms_role_name(ms_role role) {
     static const char *const names[MS_ROLE_COUNT] = {"other",      "expert",      "shared_expert", "router",
                                                      "router_aux", "shared_gate", "dense_ffn",     "attention",
                                                      "embedding",  "norm",        "quant_aux",     "expert_bias"};
-    return role >= 0 && role < MS_ROLE_COUNT ? names[role] : "other";
+    return role < MS_ROLE_COUNT ? names[role] : "other";
 }
 
 const char *ms_proj_name(ms_proj proj) {
     static const char *const names[MS_PROJ_COUNT] = {"", "gate_proj", "up_proj", "down_proj", "gate_up_proj", "router"};
-    return proj >= 0 && proj < MS_PROJ_COUNT ? names[proj] : "";
+    return proj < MS_PROJ_COUNT ? names[proj] : "";
 }
 
 /* ---- the rows by name ---- */

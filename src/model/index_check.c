@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "files.h"
+#include "map.h"
 #include "pieces.h"
 
 enum { NAMED = 8 }; /* notes of one class */
@@ -242,26 +243,27 @@ static void check_entries(ms_checkpoint *ckpt, const ms_cursors *at, ms_twins *t
         const ms_index_entry *const entry = &index->entries[e];
         const uint32_t file = at->files[entry->shard];
         if (is_next(ckpt, at, entry, listed)) continue;
-        size_t *const found = ms_map_find(&ckpt->by_name, entry->tensor);
-        if (!found) {
+        const uint32_t found = ms_name_index_find(&ckpt->by_name, entry->tensor);
+        if (found == MS_NO_NUMBER) {
             const bool unreadable = file == UINT32_MAX || !ckpt->files[file].reader; /* the shard was reported */
             if (!unreadable)
                 add(&missing, entry->tensor, "the index says '%s', but the tensor is in no shard",
                     ms_str_shown(index->shards[entry->shard]).text);
             continue;
         }
-        listed[*found] = 1;
-        if (file != UINT32_MAX && ckpt->tensors[*found].file == file) at->next[file] = *found + 1;
-        if (file == UINT32_MAX || ckpt->tensors[*found].file == file) continue;
+        listed[found] = 1;
+        if (file != UINT32_MAX && ckpt->tensors[found].file == file) at->next[file] = found + 1;
+        if (file == UINT32_MAX || ckpt->tensors[found].file == file) continue;
         const size_t twin = twin_in_file(twins, entry->tensor, file);
         if (twin != SIZE_MAX) { /* the one that the index means counts */
-            ckpt->tensors[*found].shadowed = true;
+            ckpt->tensors[found].shadowed = true;
             ckpt->tensors[twin].shadowed = false;
-            listed[ *found = twin] = 1;
+            listed[twin] = 1;
+            ms_name_index_replace(&ckpt->by_name, found, (uint32_t)twin);
             continue;
         }
         add(&elsewhere, entry->tensor, "the index says '%s', but the tensor is in '%s'",
-            ms_str_shown(index->shards[entry->shard]).text, ms_str_shown(ckpt->files[ckpt->tensors[*found].file].name).text);
+            ms_str_shown(index->shards[entry->shard]).text, ms_str_shown(ckpt->files[ckpt->tensors[found].file].name).text);
     }
     finish(&missing);
     finish(&elsewhere);

@@ -16,6 +16,7 @@
 #define MS_SCHEME_H
 
 #include "checkpoint.h"
+#include "map.h"
 
 struct ms_pattern;
 

@@ -14,7 +14,8 @@
 
 #include "str.h"
 
-typedef enum ms_dtype {
+/* One byte: a million tensors have one each. */
+typedef enum __attribute__((packed)) ms_dtype {
     MS_DTYPE_UNKNOWN, /* listable, not decodable */
     MS_DTYPE_BOOL,
     MS_DTYPE_F4,      /* E2M1, two per byte, first element in the low nibble */
