@@ -2,9 +2,12 @@
 
 #include <stdlib.h>
 
+#include "guard.h"
 #include "map.h"
 #include "mem.h"
 #include "vec.h"
+
+enum { MOST_BYTES = 1 << 30 };
 
 /* A million entries name a few hundred shards: each shard gets a number when it is met first, and the numbers are put in the
  * order of the names at the end. */
@@ -19,14 +22,12 @@ typedef struct builder {
     uint32_t last_shard;
 } builder;
 
-/* The name with slashes for backslashes. */
-static bool with_slashes(ms_arena *arena, ms_str *name) {
-    if (!memchr(name->size ? name->text : "", '\\', name->size)) return true;
-    char *const text = ms_arena_alloc(arena, name->size);
-    if (!text) return false;
-    for (size_t i = 0; i < name->size; i++) text[i] = name->text[i] == '\\' ? '/' : name->text[i];
-    name->text = text;
-    return true;
+/* A copy with slashes for backslashes; text is NULL when memory is short. */
+static ms_str with_slashes(ms_arena *arena, ms_str name) {
+    const ms_str copy = ms_arena_copy(arena, name);
+    for (size_t i = 0; copy.text && i < copy.size; i++)
+        if (copy.text[i] == '\\') ((char *)copy.text)[i] = '/';
+    return copy;
 }
 
 static ms_status number_of_shard(builder *b, ms_str name, uint32_t *out) {
@@ -34,15 +35,19 @@ static ms_status number_of_shard(builder *b, ms_str name, uint32_t *out) {
         *out = b->last_shard;
         return MS_OK;
     }
-    ms_str slashed = name;
+    const size_t *known = ms_map_find(&b->by_name, name);
     size_t *slot;
     bool is_new;
-    if (!with_slashes(&b->index->arena, &slashed) || !ms_map_add(&b->by_name, slashed, b->shards.n, &slot, &is_new) ||
-        (is_new && !MS_VEC_PUSH(&b->shards, slashed)))
-        return ms_err_memory(b->err, "shard names");
+    if (!known) {
+        const ms_str kept = with_slashes(&b->index->arena, name);
+        if (!kept.text || !ms_map_add(&b->by_name, kept, b->shards.n, &slot, &is_new) ||
+            (is_new && !MS_VEC_PUSH(&b->shards, kept)))
+            return ms_err_memory(b->err, "shard names");
+        known = slot;
+    }
     MS_FAIL_IF(b->shards.n > UINT32_MAX, MS_ERR_UNSUPPORTED, b->err, "weight_map names more than 2^32 shards");
     b->last_name = name;
-    b->last_shard = *out = (uint32_t)*slot;
+    b->last_shard = *out = (uint32_t)*known;
     return MS_OK;
 }
 
@@ -76,7 +81,7 @@ static void read_total_size(ms_index *index) {
     index->total_size = value >= 0 ? (uint64_t)value : 0;
 }
 
-/* The value is parsed as a tree of its own; what is no object counts as empty. */
+/* The value is parsed as a tree of its own, from a copy: it outlives the text. What is no object counts as empty. */
 static ms_status read_metadata(builder *b) {
     ms_json_kind kind;
     MS_TRY(ms_json_peek(&b->json, &kind, b->err));
@@ -84,8 +89,9 @@ static ms_status read_metadata(builder *b) {
     MS_TRY(ms_json_skip(&b->json, b->err));
     b->index->metadata = NULL;
     if (kind != MS_JSON_OBJECT) return MS_OK;
-    const size_t n = b->json.at - begin;
-    const ms_status status = ms_json_parse(&b->index->metadata, b->json.bytes + begin, n, &b->index->arena, b->err);
+    const ms_str kept = ms_arena_copy(&b->index->arena, (ms_str){b->json.bytes + begin, b->json.at - begin});
+    if (!kept.text) return ms_err_memory(b->err, "the metadata of an index");
+    const ms_status status = ms_json_parse(&b->index->metadata, kept.text, kept.size, &b->index->arena, b->err);
     return status == MS_OK ? MS_OK : ms_err_within(b->err, status, "the value of 'metadata' at byte %zu", begin);
 }
 
@@ -145,8 +151,7 @@ static ms_status sort_shards(builder *b) {
     return ok ? MS_OK : ms_err_memory(b->err, "shard names");
 }
 
-ms_status ms_index_parse(ms_index *out, const void *text, size_t n, ms_err *err) {
-    *out = (ms_index){0};
+static ms_status parse(ms_index *out, const void *text, size_t n, ms_err *err) {
     MS_FAIL_IF(ms_str_starts_with((ms_str){n ? text : "", n}, MS_STR("version https://git-lfs")), MS_ERR_UNSUPPORTED, err,
                "is a Git LFS pointer, not the index itself; run 'git lfs pull' in its folder to fetch it");
     builder b = {.index = out, .err = err, .json = ms_json_over(text, n, &out->arena)};
@@ -156,12 +161,48 @@ ms_status ms_index_parse(ms_index *out, const void *text, size_t n, ms_err *err)
     out->n_entries = b.entries.n;
     MS_VEC_FREE(&b.shards);
     ms_map_free(&b.by_name);
+    return status;
+}
+
+ms_status ms_index_parse(ms_index *out, const void *text, size_t n, ms_err *err) {
+    *out = (ms_index){0};
+    const ms_status status = parse(out, text, n, err);
     if (status != MS_OK) ms_index_free(out);
     return status;
 }
 
-void ms_index_free(ms_index *index) {
+ms_status ms_index_open(ms_index *out, const char *path, ms_err *err) {
+    *out = (ms_index){0};
+    ms_status status = ms_source_open_file(&out->source, path, err);
+    if (status == MS_OK && out->source->size > MOST_BYTES)
+        status = ms_err_set(err, MS_ERR_UNSUPPORTED, "%s: longer than %d bytes, the most that is read of an index",
+                            ms_str_shown(ms_str_of(path)).text, MOST_BYTES);
+    if (status != MS_OK) ms_index_free(out);
+    return status;
+}
+
+ms_status ms_index_read(ms_index *index, ms_err *err) {
+    const size_t n = (size_t)index->source->size;
+    const void *text;
+    ms_guard guard = ms_guard_begin();
+    ms_status status = ms_source_view(index->source, 0, n, &index->scratch, &text, err);
+    if (status == MS_OK) status = parse(index, text, n, err);
+    status = ms_guard_end(&guard, status, err);
+    if (status != MS_OK) ms_index_free(index);
+    return status;
+}
+
+void ms_index_forget_entries(ms_index *index) {
     ms_mem_free(index->entries);
+    ms_source_close(index->source);
+    ms_scratch_free(&index->scratch);
+    index->entries = NULL;
+    index->n_entries = 0;
+    index->source = NULL;
+}
+
+void ms_index_free(ms_index *index) {
+    ms_index_forget_entries(index);
     ms_arena_free(&index->arena);
     *index = (ms_index){0};
 }

@@ -5,6 +5,7 @@
 #include "family.h"
 #include "file_set.h"
 #include "files.h"
+#include "guard.h"
 #include "hub.h"
 #include "index_check.h"
 #include "pieces.h"
@@ -240,6 +241,14 @@ static ms_status take_widths(ms_checkpoint *ckpt, ms_str text, ms_err *err) {
     return MS_OK;
 }
 
+/* The index is done with then, but for its shards and what it says of itself. */
+static ms_status check_against_index(ms_checkpoint *ckpt, ms_err *err) {
+    ms_guard guard = ms_guard_begin();
+    const ms_status status = ms_guard_end(&guard, ms_index_check(ckpt, err), err);
+    if (ckpt->index) ms_index_forget_entries(ckpt->index);
+    return status;
+}
+
 /* Tensors, index, families: what all ways of opening share, once the readers are there. */
 static ms_status fill(ms_checkpoint *ckpt, const ms_open_options *options, ms_err *err) {
     MS_TRY(ms_embedded_config_read(ckpt, err));
@@ -247,7 +256,7 @@ static ms_status fill(ms_checkpoint *ckpt, const ms_open_options *options, ms_er
     MS_TRY(ms_quant_file_read(ckpt, err));
     MS_TRY(take_widths(ckpt, options->expert_widths, err));
     MS_TRY(list_tensors(ckpt, err));
-    MS_TRY(ms_index_check(ckpt, err));
+    MS_TRY(check_against_index(ckpt, err));
     return options->no_family ? MS_OK : ms_family_classify(ckpt, err);
 }
 
@@ -265,18 +274,14 @@ static ms_status add_file(ms_checkpoint *ckpt, ms_str path, ms_str name, ms_err 
     return MS_OK;
 }
 
-/* The index stays mapped (or in its scratch): names of tensors and shards point into it. */
 static ms_status read_index(ms_checkpoint *ckpt, ms_err *err) {
-    const void *text;
     ms_index *const index = ms_arena_zalloc(&ckpt->arena, sizeof *index);
     if (!index) return ms_err_memory(err, "the index");
-    MS_TRY(ms_source_open_file(&ckpt->index_source, ckpt->index_path.text, err));
-    const size_t n = (size_t)ckpt->index_source->size;
-    MS_TRY(ms_source_view(ckpt->index_source, 0, n, &ckpt->index_scratch, &text, err));
-    const ms_status status = ms_index_parse(index, text, n, err);
+    MS_TRY(ms_index_open(index, ckpt->index_path.text, err));
+    const ms_status status = ms_index_read(index, err);
     if (status != MS_OK) return ms_err_within(err, status, "%s", ms_str_shown(ckpt->index_path).text);
     ckpt->index = index;
-    return ms_source_view(ckpt->index_source, 0, n, &ckpt->index_scratch, &text, err); /* it did not shrink meanwhile */
+    return MS_OK;
 }
 
 static ms_status take_set(ms_checkpoint *ckpt, ms_file_set *set, ms_err *err) {
@@ -380,8 +385,6 @@ void ms_checkpoint_close(ms_checkpoint *ckpt) {
     ms_mem_free(ckpt->tensors);
     ms_name_index_free(&ckpt->by_name);
     if (ckpt->index) ms_index_free(ckpt->index);
-    ms_source_close(ckpt->index_source);
-    ms_scratch_free(&ckpt->index_scratch);
     ms_buf_free(&ckpt->config_text);
     ms_notes_free(&ckpt->notes);
     ms_arena_free(&ckpt->arena);

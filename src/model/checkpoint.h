@@ -99,7 +99,7 @@ typedef struct ms_checkpoint {
     ms_name_index by_name;       /* leads to the tensor that counts, when several are called that */
     const ms_json_value *config; /* config.json, or NULL */
     ms_str config_path;          /* "" when there is none */
-    ms_index *index;             /* the index that named the files, or NULL */
+    ms_index *index;             /* the index that named the files, without its entries; or NULL */
     ms_str index_path;
     ms_model_config model;          /* what the config says, in our words */
     const struct ms_family *family; /* that explained most expert tensors, or NULL */
@@ -109,8 +109,6 @@ typedef struct ms_checkpoint {
     size_t n_layers;
     ms_notes notes;             /* warnings and, when lenient, broken rules */
     MS_VEC(ms_source *) joined; /* tensors whose pieces lie in several files (pieces.h) */
-    ms_source *index_source;    /* the text of the index: mapped, or in index_scratch */
-    ms_scratch index_scratch;
     ms_buf config_text;
 } ms_checkpoint;
 

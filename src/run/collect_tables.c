@@ -110,7 +110,7 @@ static ms_status inventory_row(ms_collect_out *out, uint32_t index, ms_err *err)
     ms_table_i64(table, INV_NDIM, t->stored->rank);
     ms_table_i64(table, INV_NBYTES, (int64_t)t->stored->n_bytes);
     if (c->plan.used) {
-        const ms_str shard = ms_run_plan_shard_of(&c->plan, t->stored->name);
+        const ms_str shard = ms_index_report_shard_of(&c->index, &c->plan, index);
         ms_table_bool(table, column++, shard.text != NULL);
         if (shard.text) ms_table_str(table, column, shard);
         column++;

@@ -96,18 +96,9 @@ static ms_status open_files(ms_collect_state *c, ms_err *err) {
 }
 
 static ms_status compare_with_index(ms_collect_state *c, ms_err *err) {
-    const ms_checkpoint *const ckpt = c->ckpt;
-    if (!c->plan.used) return MS_OK;
-    const size_t n = ckpt ? ckpt->n_tensors : 0;
-    ms_observed_tensor *const observed = ms_mem_alloc_array(n + 1, sizeof *observed);
-    if (!observed) return ms_err_memory(err, "the index report");
-    for (size_t i = 0; i < n; i++) {
-        const ms_tensor *const t = &ckpt->tensors[i];
-        observed[i] = (ms_observed_tensor){t->stored->name, t->file, t->stored->n_bytes};
-    }
-    const ms_status status = ms_index_report_make(&c->index, &c->plan, observed, n, err);
-    ms_mem_free(observed);
-    return status;
+    MS_TRY(ms_index_report_make(&c->index, &c->plan, c->ckpt, err));
+    ms_index_forget_entries(&c->plan.index);
+    return MS_OK;
 }
 
 /* ---- looking at each tensor ---- */

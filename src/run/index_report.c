@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "guard.h"
 #include "json.h"
 #include "mem.h"
 #include "vec.h"
@@ -30,45 +31,101 @@ static ms_status keep_names(ms_arena *arena, names *from, ms_name_list *out, ms_
 
 typedef struct comparison {
     const ms_run_plan *plan;
-    const ms_observed_tensor *observed;
-    size_t n;
-    ms_map first; /* name -> its first observation */
+    const ms_checkpoint *ckpt;
+    ms_index_report *out;
+    uint32_t *entries;       /* [n_tensors] the last entry of the index that names the tensor, or MS_NO_NUMBER */
+    bool *in_place;          /* [n_tensors] it is where the index says; both of the first tensor of a name */
+    MS_VEC(uint32_t) absent; /* entries that name no tensor */
     names extra, missing, duplicates, scanned;
     MS_VEC(ms_misplaced_tensor) misplaced;
-    bool *in_place; /* [n_entries of the index]: seen where the index says */
 } comparison;
 
-static bool note_observed(comparison *c, ms_index_report *out) {
-    for (size_t i = 0; i < c->n; i++) {
-        const ms_observed_tensor *const t = &c->observed[i];
-        size_t *slot;
-        bool is_new;
-        out->stored_bytes += t->n_bytes;
-        if (!ms_map_add(&c->first, t->name, i, &slot, &is_new)) return false;
-        if (!is_new && c->observed[*slot].file != t->file && !MS_VEC_PUSH(&c->duplicates, t->name)) return false;
-        const size_t *const entry = ms_map_find(&c->plan->by_name, t->name);
-        if (!entry) {
-            if (is_new && !MS_VEC_PUSH(&c->extra, t->name)) return false;
-        } else if (ms_str_equal(c->plan->index.shards[c->plan->index.entries[*entry].shard], c->plan->files[t->file].shard)) {
-            c->in_place[*entry] = true;
+static ms_str name_at(const comparison *c, size_t tensor) { return c->ckpt->tensors[tensor].stored->name; }
+
+static ms_str shard_at(const comparison *c, uint32_t entry) {
+    return c->plan->index.shards[c->plan->index.entries[entry].shard];
+}
+
+/* Which entry speaks of which tensor: of repeated ones the last. */
+static bool find_entries(comparison *c) {
+    for (size_t i = 0; i < c->plan->index.n_entries; i++) {
+        const uint32_t found = ms_name_index_find(&c->ckpt->by_name, c->plan->index.entries[i].tensor);
+        if (found != MS_NO_NUMBER) c->entries[found] = (uint32_t)i;
+        else if (!MS_VEC_PUSH(&c->absent, (uint32_t)i)) return false;
+    }
+    return true;
+}
+
+static bool note_observed(comparison *c) {
+    for (size_t i = 0; i < c->ckpt->n_tensors; i++) {
+        const ms_tensor *const t = &c->ckpt->tensors[i];
+        const size_t first = t->shadowed ? ms_name_index_find(&c->ckpt->by_name, t->stored->name) : i;
+        const uint32_t entry = c->entries[first];
+        c->out->stored_bytes += t->stored->n_bytes;
+        if (c->ckpt->tensors[first].file != t->file && !MS_VEC_PUSH(&c->duplicates, t->stored->name)) return false;
+        if (entry == MS_NO_NUMBER) {
+            if (first == i && !MS_VEC_PUSH(&c->extra, t->stored->name)) return false;
+        } else if (ms_str_equal(shard_at(c, entry), c->plan->files[t->file].shard)) {
+            c->in_place[first] = true;
         }
     }
     return true;
 }
 
-static bool note_index(comparison *c) {
-    for (size_t i = 0; i < c->plan->index.n_entries; i++) {
-        const ms_index_entry *const entry = &c->plan->index.entries[i];
-        const ms_str shard = c->plan->index.shards[entry->shard];
-        if (*ms_map_find(&c->plan->by_name, entry->tensor) != i || c->in_place[i]) continue; /* repeated: the last one counts */
+static bool note_misplaced(comparison *c) {
+    for (size_t i = 0; i < c->ckpt->n_tensors; i++) {
+        const ms_tensor *const t = &c->ckpt->tensors[i];
+        if (t->shadowed || c->entries[i] == MS_NO_NUMBER || c->in_place[i]) continue;
+        const ms_str shard = shard_at(c, c->entries[i]);
         if (ms_name_list_has(&c->plan->skipped, shard)) continue;
-        const size_t *const seen = ms_map_find(&c->first, entry->tensor);
-        if (!seen && !MS_VEC_PUSH(&c->missing, entry->tensor)) return false;
-        if (seen && !MS_VEC_PUSH(&c->misplaced,
-                                 (ms_misplaced_tensor){entry->tensor, shard, c->plan->files[c->observed[*seen].file].shard}))
+        if (!MS_VEC_PUSH(&c->misplaced, (ms_misplaced_tensor){t->stored->name, shard, c->plan->files[t->file].shard}))
             return false;
     }
     return true;
+}
+
+static int compare_entries(const void *a, const void *b, void *index) {
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    const ms_index_entry *const entries = ((const ms_index *)index)->entries;
+    const int order = ms_str_compare(entries[x].tensor, entries[y].tensor);
+    return order ? order : (x > y) - (x < y);
+}
+
+/* Of an entry that is repeated the last one counts. */
+static bool note_missing(comparison *c) {
+    const ms_index *const index = &c->plan->index;
+    const uint32_t *const all = c->absent.items;
+    if (c->absent.n > 1) qsort_r(c->absent.items, c->absent.n, sizeof *all, compare_entries, (void *)index);
+    for (size_t i = 0; i < c->absent.n; i++) {
+        const ms_str name = index->entries[all[i]].tensor;
+        const bool repeated = i + 1 < c->absent.n && ms_str_equal(name, index->entries[all[i + 1]].tensor);
+        if (repeated || ms_name_list_has(&c->plan->skipped, shard_at(c, all[i]))) continue;
+        const ms_str kept = ms_arena_copy(&c->out->arena, name); /* the index may forget it */
+        if (!kept.text || !MS_VEC_PUSH(&c->missing, kept)) return false;
+    }
+    return true;
+}
+
+/* What the inventory says of each tensor; also of one that has the name of another. */
+static bool keep_shards(const comparison *c) {
+    uint32_t *const shards = c->out->shards = ms_mem_alloc_array(c->ckpt->n_tensors, sizeof *shards);
+    for (size_t i = 0; shards && i < c->ckpt->n_tensors; i++) {
+        const bool shadowed = c->ckpt->tensors[i].shadowed;
+        const uint32_t entry = c->entries[shadowed ? ms_name_index_find(&c->ckpt->by_name, name_at(c, i)) : i];
+        shards[i] = entry == MS_NO_NUMBER ? MS_NO_NUMBER : c->plan->index.entries[entry].shard;
+    }
+    return shards != NULL;
+}
+
+static bool compare(comparison *c) {
+    const size_t n = c->ckpt->n_tensors;
+    c->entries = ms_mem_alloc_array(n, sizeof *c->entries);
+    c->in_place = ms_mem_zalloc_array(n, sizeof *c->in_place);
+    if (!c->entries || !c->in_place) return false;
+    memset(c->entries, 0xff, n * sizeof *c->entries); /* MS_NO_NUMBER */
+    bool fine = find_entries(c) && note_observed(c) && note_misplaced(c) && note_missing(c) && keep_shards(c);
+    for (size_t i = 0; fine && i < c->plan->n_files; i++) fine = MS_VEC_PUSH(&c->scanned, c->plan->files[i].shard);
+    return fine;
 }
 
 static int compare_misplaced(const void *a, const void *b) {
@@ -87,20 +144,23 @@ static ms_status keep_misplaced(comparison *c, ms_index_report *out, ms_err *err
     return MS_OK;
 }
 
-ms_status ms_index_report_make(ms_index_report *out, const ms_run_plan *plan, const ms_observed_tensor *observed, size_t n,
-                               ms_err *err) {
+static ms_status keep(comparison *c, ms_err *err) {
+    ms_index_report *const out = c->out;
+    MS_TRY(keep_names(&out->arena, &c->scanned, &out->scanned, err));
+    MS_TRY(keep_names(&out->arena, &c->missing, &out->missing_tensors, err));
+    MS_TRY(keep_names(&out->arena, &c->extra, &out->extra_tensors, err));
+    MS_TRY(keep_names(&out->arena, &c->duplicates, &out->duplicates, err));
+    return keep_misplaced(c, out, err);
+}
+
+ms_status ms_index_report_make(ms_index_report *out, const ms_run_plan *plan, const ms_checkpoint *ckpt, ms_err *err) {
+    static const ms_checkpoint nothing = {0};
     *out = (ms_index_report){0};
     if (!plan->used) return MS_OK;
-    comparison c = {.plan = plan, .observed = observed, .n = n};
-    c.in_place = ms_mem_zalloc_array(plan->index.n_entries + 1, sizeof *c.in_place);
-    bool fine = c.in_place && note_observed(&c, out) && note_index(&c);
-    for (size_t i = 0; fine && i < plan->n_files; i++) fine = MS_VEC_PUSH(&c.scanned, plan->files[i].shard);
-    ms_status status = fine ? MS_OK : ms_err_memory(err, "the index check");
-    if (status == MS_OK) status = keep_names(&out->arena, &c.scanned, &out->scanned, err);
-    if (status == MS_OK) status = keep_names(&out->arena, &c.missing, &out->missing_tensors, err);
-    if (status == MS_OK) status = keep_names(&out->arena, &c.extra, &out->extra_tensors, err);
-    if (status == MS_OK) status = keep_names(&out->arena, &c.duplicates, &out->duplicates, err);
-    if (status == MS_OK) status = keep_misplaced(&c, out, err);
+    comparison c = {.plan = plan, .ckpt = ckpt ? ckpt : &nothing, .out = out};
+    ms_guard guard = ms_guard_begin();
+    ms_status status = compare(&c) ? keep(&c, err) : ms_err_memory(err, "the index check");
+    status = ms_guard_end(&guard, status, err);
     out->total_size_differs = plan->index.has_total_size && plan->missing.n == 0 && plan->skipped.n == 0 &&
                               plan->index.total_size != out->stored_bytes;
     MS_VEC_FREE(&c.scanned);
@@ -108,9 +168,15 @@ ms_status ms_index_report_make(ms_index_report *out, const ms_run_plan *plan, co
     MS_VEC_FREE(&c.extra);
     MS_VEC_FREE(&c.duplicates);
     MS_VEC_FREE(&c.misplaced);
-    ms_map_free(&c.first);
+    MS_VEC_FREE(&c.absent);
+    ms_mem_free(c.entries);
     ms_mem_free(c.in_place);
     return status;
+}
+
+ms_str ms_index_report_shard_of(const ms_index_report *check, const ms_run_plan *plan, size_t tensor) {
+    const uint32_t shard = check->shards[tensor];
+    return shard == MS_NO_NUMBER ? MS_STR_NONE : plan->index.shards[shard];
 }
 
 /* ---- telling ---- */
@@ -194,6 +260,7 @@ void ms_index_report_json(const ms_index_report *check, const ms_run_plan *plan,
 }
 
 void ms_index_report_free(ms_index_report *check) {
+    ms_mem_free(check->shards);
     ms_arena_free(&check->arena);
     *check = (ms_index_report){0};
 }

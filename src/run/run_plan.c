@@ -12,8 +12,6 @@
 static const char index_name[] = "model.safetensors.index.json";
 static const char index_tail[] = ".safetensors.index.json";
 
-enum { INDEX_MAX_BYTES = 1 << 30 };
-
 const char *ms_index_status_name(ms_index_status status) {
     static const char *const names[] = {"disabled", "not_found", "error", "active"};
     return names[status];
@@ -66,8 +64,8 @@ static ms_status find_index(ms_run_plan *plan, const ms_files_list *list, ms_err
 /* MS_OK also when it cannot be parsed: then the status says so. */
 static ms_status parse_index(ms_run_plan *plan, ms_notes *warnings, ms_err *err) {
     ms_err why = {0};
-    ms_status status = ms_files_read(&plan->index_text, plan->index_path.text, INDEX_MAX_BYTES, &why);
-    if (status == MS_OK) status = ms_index_parse(&plan->index, ms_buf_str(&plan->index_text).text, plan->index_text.size, &why);
+    ms_status status = ms_index_open(&plan->index, plan->index_path.text, &why);
+    if (status == MS_OK) status = ms_index_read(&plan->index, &why);
     if (status == MS_ERR_MEMORY) return ms_err_memory(err, "the index");
     plan->parsed = status == MS_OK;
     plan->status = plan->parsed ? MS_INDEX_ACTIVE : MS_INDEX_ERROR;
@@ -111,22 +109,6 @@ static ms_status list_expected(ms_run_plan *plan, const ms_run_config *config, m
     return keep_names(&plan->arena, &expected, &plan->expected, err);
 }
 
-static ms_status map_entries(ms_run_plan *plan, ms_err *err) {
-    for (size_t i = 0; i < plan->index.n_entries; i++) {
-        size_t *slot;
-        bool is_new;
-        if (!ms_map_add(&plan->by_name, plan->index.entries[i].tensor, i, &slot, &is_new))
-            return ms_err_memory(err, "the index");
-        *slot = i;
-    }
-    return MS_OK;
-}
-
-ms_str ms_run_plan_shard_of(const ms_run_plan *plan, ms_str tensor) {
-    const size_t *const entry = ms_map_find(&plan->by_name, tensor);
-    return entry ? plan->index.shards[plan->index.entries[*entry].shard] : MS_STR_NONE;
-}
-
 static ms_status index_stage(ms_run_plan *plan, const ms_run_config *config, const ms_files_list *list, ms_notes *warnings,
                              ms_err *err) {
     if (!config->scan.use_index) return MS_OK;
@@ -141,9 +123,7 @@ static ms_status index_stage(ms_run_plan *plan, const ms_run_config *config, con
     if (!plan->parsed) return MS_OK;
     MS_TRY(list_expected(plan, config, err));
     plan->used = !plan->model_is_file;
-    if (!plan->used) return MS_OK;
-    MS_TRY(map_entries(plan, err));
-    return list_extra(plan, list, err);
+    return plan->used ? list_extra(plan, list, err) : MS_OK;
 }
 
 /* ---- files by index ---- */
@@ -290,10 +270,9 @@ static ms_status take_set(ms_run_plan *plan, const ms_file_set *set, const ms_no
 
 /* The shards of an index of another format that are there. */
 static ms_status add_shards(ms_file_set *set, ms_arena *arena, ms_err *err) {
-    ms_buf text = {0};
-    ms_index index = {0};
-    ms_status status = ms_files_read(&text, set->index_path.text, INDEX_MAX_BYTES, err);
-    if (status == MS_OK) status = ms_index_parse(&index, ms_buf_str(&text).text, text.size, err);
+    ms_index index;
+    ms_status status = ms_index_open(&index, set->index_path.text, err);
+    if (status == MS_OK) status = ms_index_read(&index, err);
     for (size_t i = 0; i < index.n_shards && status == MS_OK; i++) {
         const ms_str path = ms_files_join(arena, set->folder, index.shards[i]);
         if (!path.text) status = ms_err_memory(err, "a path");
@@ -301,7 +280,6 @@ static ms_status add_shards(ms_file_set *set, ms_arena *arena, ms_err *err) {
             status = ms_file_set_add(set, index.shards[i], arena, err);
     }
     ms_index_free(&index);
-    ms_buf_free(&text);
     return status;
 }
 
@@ -362,8 +340,6 @@ ms_status ms_run_plan_make(ms_run_plan *out, const ms_run_config *config, ms_str
 
 void ms_run_plan_free(ms_run_plan *plan) {
     ms_index_free(&plan->index);
-    ms_map_free(&plan->by_name);
-    ms_buf_free(&plan->index_text);
     ms_arena_free(&plan->arena);
     *plan = (ms_run_plan){0};
 }

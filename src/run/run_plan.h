@@ -24,10 +24,8 @@
 #include <stddef.h>
 
 #include "arena.h"
-#include "buf.h"
 #include "err.h"
 #include "index.h"
-#include "map.h"
 #include "notes.h"
 #include "run_config.h"
 
@@ -54,9 +52,7 @@ typedef struct ms_run_plan {
     bool searched, found, parsed, used; /* used: the index chose the files */
     ms_str index_path;                  /* "" when none was found */
     ms_str index_error;                 /* "" when there was none */
-    ms_buf index_text;
-    ms_index index; /* when parsed */
-    ms_map by_name; /* when used: tensor -> number of its last entry */
+    ms_index index;                     /* when parsed; its entries may be forgotten once they were compared (index_report.h) */
 
     const ms_plan_file *files; /* [n_files] */
     size_t n_files;
@@ -70,9 +66,6 @@ typedef struct ms_run_plan {
  * Free in any case. */
 ms_status ms_run_plan_make(ms_run_plan *out, const ms_run_config *config, ms_str model_path, ms_notes *warnings, ms_err *err);
 void ms_run_plan_free(ms_run_plan *plan);
-
-/* The shard that the index gives a tensor; text NULL when it has no such entry. */
-ms_str ms_run_plan_shard_of(const ms_run_plan *plan, ms_str tensor);
 
 /* Does the list, sorted by bytes, hold it? */
 bool ms_name_list_has(const ms_name_list *list, ms_str name);

@@ -70,6 +70,34 @@ static const char *list_of(const ms_name_list *list) {
     return text;
 }
 
+typedef struct observed { /* tensors of 4 bytes as the files have them */
+    ms_stored stored[8];
+    ms_tensor tensors[8];
+    ms_checkpoint ckpt;
+} observed;
+
+static ms_str name_of(const void *tensors, uint32_t number) { return ((const ms_tensor *)tensors)[number].stored->name; }
+
+/* names: "" begins the next file. */
+static const ms_checkpoint *observe(observed *out, const char *const *names, size_t n) {
+    *out = (observed){.ckpt = {.tensors = out->tensors, .by_name = {.list = out->tensors, .name_of = name_of}}};
+    uint32_t file = 0;
+    for (size_t i = 0; i < n; i++) {
+        const size_t t = out->ckpt.n_tensors;
+        bool is_new = false;
+        if (names[i][0] == 0) {
+            file++;
+            continue;
+        }
+        out->stored[t] = (ms_stored){.name = ms_str_of(names[i]), .n_bytes = 4};
+        out->tensors[t] = (ms_tensor){.stored = &out->stored[t], .file = file};
+        const bool fine = ms_name_index_add(&out->ckpt.by_name, (uint32_t)t, 1, &is_new);
+        out->tensors[t].shadowed = fine && !is_new;
+        out->ckpt.n_tensors++;
+    }
+    return &out->ckpt;
+}
+
 static const char index_text[] = "{\"metadata\": {\"total_size\": 12}, \"weight_map\": {\"t1\": \"b.safetensors\", \"t2\": "
                                  "\"a.safetensors\", \"t3\": \"sub\\\\c.safetensors\", \"t4\": \"note.txt\"}}";
 
@@ -123,8 +151,6 @@ TEST(run_plan_follows_an_index) {
     CHECK_EQ_TEXT(list_of(&b.plan.expected), "a.safetensors, b.safetensors, sub/c.safetensors");
     CHECK_EQ_TEXT(list_of(&b.plan.missing), "a.safetensors");
     CHECK_EQ_TEXT(list_of(&b.plan.extra_on_disk), "stray.safetensors");
-    CHECK_EQ_STR(ms_run_plan_shard_of(&b.plan, MS_STR("t3")), "sub/c.safetensors");
-    CHECK(!ms_run_plan_shard_of(&b.plan, MS_STR("t9")).text);
     CHECK_FAILS(make(&b, "{\"scan\": {\"strict_index\": true}}", ""), MS_ERR_NOT_FOUND, &b.err,
                 "[index] missing shard(s) referenced by index: a.safetensors");
     CHECK_OK(make(&b, "{\"scan\": {\"max_files\": 1}}", ""), &b.err);
@@ -209,13 +235,13 @@ TEST(index_report_sorts_out_what_is_where) {
     put(&b, "b.safetensors", "");
     put(&b, "c.safetensors", "");
     CHECK_OK(make(&b, "{\"scan\": {\"max_files\": 2}}", ""), &b.err);
-    const ms_observed_tensor observed[] = {{MS_STR("twice"), 0, 4},
-                                           {MS_STR("fine"), 0, 4},
-                                           {MS_STR("moved"), 1, 4},
-                                           {MS_STR("new"), 1, 4},
-                                           {MS_STR("twice"), 1, 4}};
+    static const char *const seen[] = {"twice", "fine", "", "moved", "new", "twice"};
+    observed all;
     ms_index_report check;
-    CHECK_OK(ms_index_report_make(&check, &b.plan, observed, 5, &b.err), &b.err);
+    CHECK_OK(ms_index_report_make(&check, &b.plan, observe(&all, seen, 6), &b.err), &b.err);
+    CHECK_EQ_STR(ms_index_report_shard_of(&check, &b.plan, 2), "a.safetensors");
+    CHECK(!ms_index_report_shard_of(&check, &b.plan, 3).text);
+    CHECK_EQ_STR(ms_index_report_shard_of(&check, &b.plan, 4), "b.safetensors");
     CHECK_EQ_TEXT(list_of(&check.scanned), "a.safetensors, b.safetensors");
     CHECK_EQ_TEXT(list_of(&check.missing_tensors), "gone");
     CHECK_EQ_TEXT(list_of(&check.extra_tensors), "new");
@@ -240,6 +266,32 @@ TEST(index_report_sorts_out_what_is_where) {
     ms_arena_free(&arena);
     ms_buf_free(&text);
     ms_index_report_free(&check);
+    ms_name_index_free(&all.ckpt.by_name);
+    end(&b);
+}
+
+TEST(index_report_takes_the_last_of_repeated_entries) {
+    bench b;
+    begin(&b);
+    put(&b, "model.safetensors.index.json",
+        "{\"weight_map\": {\"gone\": \"a.safetensors\", \"cut\": \"a.safetensors\", \"moved\": \"a.safetensors\", \"fine\": "
+        "\"b.safetensors\", \"fine\": \"a.safetensors\", \"moved\": \"b.safetensors\", \"gone\": \"a.safetensors\", \"cut\": "
+        "\"c.safetensors\"}}");
+    put(&b, "a.safetensors", "");
+    put(&b, "b.safetensors", "");
+    put(&b, "c.safetensors", "");
+    CHECK_OK(make(&b, "{\"scan\": {\"max_files\": 2}}", ""), &b.err);
+    static const char *const seen[] = {"fine", "moved"};
+    observed all;
+    ms_index_report check;
+    CHECK_OK(ms_index_report_make(&check, &b.plan, observe(&all, seen, 2), &b.err), &b.err);
+    ms_index_forget_entries(&b.plan.index);
+    CHECK_EQ_TEXT(list_of(&check.missing_tensors), "gone");
+    CHECK(check.n_misplaced == 1 && check.extra_tensors.n == 0);
+    CHECK_EQ_STR(check.misplaced[0].name, "moved");
+    CHECK_EQ_STR(check.misplaced[0].index_shard, "b.safetensors");
+    ms_index_report_free(&check);
+    ms_name_index_free(&all.ckpt.by_name);
     end(&b);
 }
 
@@ -254,7 +306,7 @@ TEST(index_report_caps_long_lists_on_the_line) {
     put(&b, "a.safetensors", "");
     CHECK_OK(make(&b, "{}", ""), &b.err);
     ms_index_report check;
-    CHECK_OK(ms_index_report_make(&check, &b.plan, NULL, 0, &b.err), &b.err);
+    CHECK_OK(ms_index_report_make(&check, &b.plan, NULL, &b.err), &b.err);
     ms_index_report_warn(&check, &b.plan, &b.notes);
     CHECK(b.notes.n == 1 && check.missing_tensors.n == 50);
     CHECK(ms_str_ends_with(b.notes.items[0].message, MS_STR("t19 and 30 more, all of them in logs/index_report.json")));
@@ -270,20 +322,23 @@ TEST(run_plan_survives_every_failing_allocation) {
     put(&b, "b.safetensors", "");
     put(&b, "stray.safetensors", "");
     CHECK_OK(make(&b, "{}", ""), &b.err);
+    static const char *const seen[] = {"t1", "t9"};
+    observed all;
+    observe(&all, seen, 2);
     ms_notes notes = {0};
     for (int64_t k = 1, n = 1; k <= n; k++) {
         ms_run_plan plan;
         ms_index_report check = {0};
-        const ms_observed_tensor observed[] = {{MS_STR("t1"), 0, 4}, {MS_STR("t9"), 0, 4}};
         ms_mem_fail_at(k == 1 ? 0 : k - 1);
         ms_status status = ms_run_plan_make(&plan, &b.config, ms_str_of(b.folder), &notes, &b.err);
-        if (status == MS_OK) status = ms_index_report_make(&check, &plan, observed, 2, &b.err);
+        if (status == MS_OK) status = ms_index_report_make(&check, &plan, &all.ckpt, &b.err);
         if (k == 1) n = ms_mem_count() + 1;
         ms_mem_fail_at(0);
         CHECK_EQ_I64(status, k == 1 ? MS_OK : MS_ERR_MEMORY);
         ms_index_report_free(&check);
         ms_run_plan_free(&plan);
     }
+    ms_name_index_free(&all.ckpt.by_name);
     ms_notes_free(&notes);
     end(&b);
 }
