@@ -24,6 +24,13 @@
 #include "source.h"
 #include "str.h"
 
+typedef struct ms_affine { /* w = (code - zero) * scale, as the file itself says; all borrowed from the reader */
+    double scale;          /* of all elements, where `scales` is NULL */
+    int64_t zero;
+    uint32_t axis;                          /* has a scale and a zero point an index */
+    const struct ms_stored *scales, *zeros; /* [shape[axis]] */
+} ms_affine;
+
 typedef struct ms_stored { /* one tensor as a file stores it; all borrowed from the reader. There may be a million: no gaps */
     ms_str name;           /* valid UTF-8; may hold control characters: show it through ms_str_shown */
     ms_str dtype_name;     /* as the file spells it */
@@ -31,6 +38,7 @@ typedef struct ms_stored { /* one tensor as a file stores it; all borrowed from 
     ms_source *source;     /* the file, or an inflated member */
     uint64_t offset;       /* of the first byte in `source` */
     uint64_t n_bytes;
+    const ms_affine *affine; /* NULL: elements are their values */
     uint32_t rank;
     ms_dtype dtype;
     bool column_major; /* Fortran order: the first index is the fastest */

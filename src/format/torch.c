@@ -107,25 +107,59 @@ static ms_status place(opener *o, const ms_torch_tensor *t, ms_stored *out, bool
     return how == STRIDED ? over_strides(o, t, out) : MS_OK;
 }
 
-static ms_status add_tensor(opener *o, const ms_torch_tensor *t) {
+/* The tensor as it lies in the file; *usable: its bytes are there. */
+static ms_status store(opener *o, const ms_torch_tensor *t, ms_stored *out, bool *usable) {
     torch_reader *const r = o->reader;
     uint64_t n = 1;
     for (uint32_t i = 0; i < t->rank; i++) n *= t->shape[i];
     uint64_t *const shape = ms_arena_alloc_array(&r->base.arena, t->rank ? t->rank : 1, sizeof *shape);
-    ms_stored out = {.name = ms_arena_copy(&r->base.arena, t->name),
-                     .dtype = t->dtype,
-                     .dtype_name = t->dtype == MS_DTYPE_UNKNOWN ? ms_arena_copy(&r->base.arena, t->type)
-                                                                : ms_str_of(ms_dtype_info_of(t->dtype)->name),
-                     .rank = t->rank,
-                     .shape = shape,
-                     .n_bytes = n * t->item};
-    if (!shape || !out.name.text || !out.dtype_name.text) return ms_err_memory(o->err, "a tensor");
+    *usable = false;
+    *out = (ms_stored){.name = ms_arena_copy(&r->base.arena, t->name),
+                       .dtype = t->dtype,
+                       .dtype_name = t->dtype == MS_DTYPE_UNKNOWN ? ms_arena_copy(&r->base.arena, t->type)
+                                                                  : ms_str_of(ms_dtype_info_of(t->dtype)->name),
+                       .rank = t->rank,
+                       .shape = shape,
+                       .n_bytes = n * t->item};
+    if (!shape || !out->name.text || !out->dtype_name.text) return ms_err_memory(o->err, "a tensor");
     memcpy(shape, t->shape, t->rank * sizeof *shape);
     if (t->item == 0)
         return ms_broken(&o->rules, o->err, "torch.unknown_dtype", t->name, (int64_t)(o->pickle_at + t->at),
                          "elements of type '%s' have no known size", ms_str_shown(t->type).text);
+    return place(o, t, out, usable);
+}
+
+/* The scales or the zero points of a quantised tensor; NULL when there are none to be had. */
+static ms_status store_side(opener *o, const ms_torch_tensor *of, const ms_pickle *pickle, ms_pref ref,
+                            const ms_torch_given *given, const ms_stored **out) {
+    ms_torch_tensor t;
+    bool usable = false;
+    ms_stored *const side = ms_arena_alloc(&o->reader->base.arena, sizeof *side);
+    if (!side) return ms_err_memory(o->err, "the scales of a tensor");
+    *out = NULL;
+    if (!ms_torch_tensor_at(&t, pickle, ref, given))
+        return ms_broken(&o->rules, o->err, "torch.tensor_unknown", of->name, (int64_t)(o->pickle_at + of->at),
+                         "its scales or zero points are no tensors, or lie outside their storage");
+    t.name = of->name;
+    MS_TRY(store(o, &t, side, &usable));
+    if (usable) *out = side;
+    return MS_OK;
+}
+
+static ms_status add_tensor(opener *o, const ms_torch_tensor *t, const ms_pickle *pickle, const ms_torch_given *given) {
+    torch_reader *const r = o->reader;
+    ms_stored out;
     bool usable;
-    MS_TRY(place(o, t, &out, &usable));
+    MS_TRY(store(o, t, &out, &usable));
+    if (usable && t->affine.is_there) {
+        ms_affine *const affine = ms_arena_alloc(&r->base.arena, sizeof *affine);
+        if (!affine) return ms_err_memory(o->err, "a tensor");
+        *affine = (ms_affine){.scale = t->affine.scale, .zero = t->affine.zero, .axis = (uint32_t)t->affine.axis};
+        if (t->affine.by_channel) MS_TRY(store_side(o, t, pickle, t->affine.scales, given, &affine->scales));
+        if (t->affine.by_channel) MS_TRY(store_side(o, t, pickle, t->affine.zeros, given, &affine->zeros));
+        out.affine = affine;
+        usable = !t->affine.by_channel || (affine->scales && affine->zeros);
+    }
     if (!usable) return MS_OK;
     return MS_VEC_PUSH(&r->list, out) ? MS_OK : ms_err_memory(o->err, "the list of tensors");
 }
@@ -162,8 +196,8 @@ static ms_status add_metadata(opener *o, ms_str key, ms_str value) {
                                                                                   : ms_err_memory(o->err, "the metadata");
 }
 
-static ms_status use_tree(opener *o, const ms_torch_tree *tree) {
-    for (size_t i = 0; i < tree->tensors.n; i++) MS_TRY(add_tensor(o, &tree->tensors.items[i]));
+static ms_status use_tree(opener *o, const ms_torch_tree *tree, const ms_pickle *pickle, const ms_torch_given *given) {
+    for (size_t i = 0; i < tree->tensors.n; i++) MS_TRY(add_tensor(o, &tree->tensors.items[i], pickle, given));
     MS_TRY(note_ties(o, tree));
     for (size_t i = 0; i < tree->extras.n; i++) MS_TRY(add_metadata(o, tree->extras.items[i].key, tree->extras.items[i].json));
     return MS_OK;
@@ -172,7 +206,7 @@ static ms_status use_tree(opener *o, const ms_torch_tree *tree) {
 static ms_status use_pickle(opener *o, const ms_pickle *pickle, const ms_torch_given *given) {
     ms_torch_tree tree;
     MS_TRY(ms_torch_tree_build(&tree, pickle, given, &o->rules, o->err));
-    const ms_status status = use_tree(o, &tree);
+    const ms_status status = use_tree(o, &tree, pickle, given);
     ms_torch_tree_free(&tree);
     MS_TRY(status);
     return ms_torch_judge(&o->verdict, pickle, &o->rules, o->pickle_at, o->err);

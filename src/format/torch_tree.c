@@ -74,7 +74,40 @@ static bool name_is(const ms_pickle *p, ms_pref callee, const char *name) {
            ms_str_starts_with(node->global.module, MS_STR("torch"));
 }
 
-typedef enum ms_tensor_kind { NO_TENSOR, TENSOR, SPARSE, WITHOUT_DATA, NESTED, SUBCLASS, LAZY, MALFORMED } ms_tensor_kind;
+static bool read_number(const ms_pickle *p, ms_pref ref, double *out) {
+    int64_t integer;
+    if (ref == MS_PREF_NONE) return false;
+    const ms_pnode *const node = ms_pickle_node(p, ref);
+    if (node->kind == MS_PNODE_FLOAT) return *out = node->real, true;
+    if (!ms_pickle_int(p, ref, &integer)) return false;
+    return *out = (double)integer, true;
+}
+
+/* (torch.per_tensor_affine, scale, zero point), or (torch.per_channel_affine, scales, zero points, axis). */
+static bool read_quantiser(ms_torch_affine *out, const ms_pickle *p, ms_pref params, uint32_t rank) {
+    const ms_pref scheme = params == MS_PREF_NONE ? MS_PREF_NONE : ms_pickle_item(p, params, 0);
+    if (scheme == MS_PREF_NONE) return false;
+    const bool by_channel = name_is(p, scheme, "per_channel_affine") || name_is(p, scheme, "per_channel_affine_float_qparams");
+    *out = (ms_torch_affine){.is_there = true, .by_channel = by_channel};
+    if (!by_channel)
+        return name_is(p, scheme, "per_tensor_affine") && read_number(p, ms_pickle_item(p, params, 1), &out->scale) &&
+               ms_pickle_int(p, ms_pickle_item(p, params, 2), &out->zero) && out->zero >= INT32_MIN && out->zero <= INT32_MAX;
+    out->scales = ms_pickle_item(p, params, 1), out->zeros = ms_pickle_item(p, params, 2);
+    return out->scales != MS_PREF_NONE && out->zeros != MS_PREF_NONE &&
+           ms_pickle_int(p, ms_pickle_item(p, params, 3), &out->axis) && out->axis >= 0 && out->axis < rank;
+}
+
+typedef enum ms_tensor_kind {
+    NO_TENSOR,
+    TENSOR,
+    SPARSE,
+    WITHOUT_DATA,
+    NESTED,
+    SUBCLASS,
+    LAZY,
+    NARROW,
+    MALFORMED
+} ms_tensor_kind;
 
 /* What a function of torch that is no plain rebuilding makes. */
 static ms_tensor_kind kind_of_other(const ms_pickle *p, ms_pref callee) {
@@ -107,9 +140,11 @@ static bool is_wrapper(const ms_pickle *p, ms_pref callee) {
 
 static ms_tensor_kind read_plain(ms_torch_tensor *t, const ms_pickle *p, ms_pref callee, ms_pref args) {
     const bool is_v3 = name_is(p, callee, "_rebuild_tensor_v3"), is_v2 = name_is(p, callee, "_rebuild_tensor_v2");
-    if (!is_v3 && !is_v2 && !name_is(p, callee, "_rebuild_tensor") && !name_is(p, callee, "_rebuild_qtensor"))
-        return kind_of_other(p, callee);
+    const bool is_quantised = name_is(p, callee, "_rebuild_qtensor");
+    if (!is_v3 && !is_v2 && !name_is(p, callee, "_rebuild_tensor") && !is_quantised) return kind_of_other(p, callee);
     if (!read_rebuild(t, p, args, is_v3)) return MALFORMED;
+    if (is_quantised && t->dtype == MS_DTYPE_UNKNOWN) return NARROW;
+    if (is_quantised && !read_quantiser(&t->affine, p, ms_pickle_item(p, args, 4), t->rank)) return MALFORMED;
     return (is_v2 && is_lazy(p, args, 6)) || (is_v3 && is_lazy(p, args, 7)) ? LAZY : TENSOR;
 }
 
@@ -166,6 +201,11 @@ bool ms_torch_tensor_fits(const ms_torch_tensor *t) {
         if (!ms_mul_u64(t->shape[i] - 1, t->strides[i], &step) || !ms_add_u64(last, step, &last)) return false;
     const uint64_t n_elements = t->is_untyped && t->item ? (uint64_t)t->n_storage / t->item : (uint64_t)t->n_storage;
     return last < n_elements;
+}
+
+bool ms_torch_tensor_at(ms_torch_tensor *out, const ms_pickle *pickle, ms_pref ref, const ms_torch_given *given) {
+    *out = (ms_torch_tensor){0};
+    return read_tensor(out, pickle, ref, given) == TENSOR && ms_torch_tensor_fits(out);
 }
 
 /* ---- walking ---- */
@@ -245,6 +285,8 @@ static ms_status note_other(walker *w, ms_tensor_kind kind, uint32_t at, ms_str 
         [WITHOUT_DATA] = {"torch.no_data", "a tensor of the device 'meta', which has a shape but no values; it is left out"},
         [NESTED] = {"torch.nested", "a nested tensor; it is left out: save its parts"},
         [SUBCLASS] = {"torch.subclass", "a tensor of a class of its own, whose storage only that class knows; it is left out"},
+        [NARROW] = {"torch.narrow", "quantised to 4 or 2 bits, several codes a byte, which nothing but torch reads; it is left "
+                                    "out: save it with .dequantize()"},
         [LAZY] = {"torch.lazy", "a tensor to be conjugated or negated when it is used; it is left out: save it with "
                                 ".resolve_conj().resolve_neg()"},
     };

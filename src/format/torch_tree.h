@@ -10,6 +10,13 @@
 #include "pickle.h"
 #include "strided.h"
 
+typedef struct ms_torch_affine { /* of a quantised tensor */
+    bool is_there, by_channel;
+    double scale;
+    int64_t zero, axis;
+    ms_pref scales, zeros; /* by channel: tensors */
+} ms_torch_affine;
+
 typedef struct ms_torch_tensor {
     ms_str name;    /* path from the mapping of the weights, prefixes of wrappers taken off; in the tree's arena */
     ms_str storage; /* key of its storage */
@@ -22,6 +29,7 @@ typedef struct ms_torch_tensor {
     uint64_t offset; /* elements */
     uint64_t shape[MS_STRIDED_MAX_RANK], strides[MS_STRIDED_MAX_RANK];
     uint32_t at; /* byte of the pickle */
+    ms_torch_affine affine;
 } ms_torch_tensor;
 
 typedef struct ms_torch_extra { /* what stands beside the weights, as JSON */
@@ -44,6 +52,9 @@ typedef struct ms_torch_given { /* tensors that the pickle names by a number: a 
 ms_status ms_torch_tree_build(ms_torch_tree *out, const ms_pickle *pickle, const ms_torch_given *given,
                               const ms_broken_rules *rules, ms_err *err);
 void ms_torch_tree_free(ms_torch_tree *tree);
+
+/* One node as a tensor inside its storage; false when it is none. */
+bool ms_torch_tensor_at(ms_torch_tensor *out, const ms_pickle *pickle, ms_pref ref, const ms_torch_given *given);
 
 /* Every element lies inside the storage of n_storage elements; the size fits 64 bits. */
 bool ms_torch_tensor_fits(const ms_torch_tensor *t);

@@ -60,7 +60,7 @@ static bool can_be_joined(const ms_checkpoint *ckpt, const pieces *p, cut how) {
     if (first->rank != 2 || bits == 0 || bits % 8 || (how != ROWS && how != COLUMNS)) return false;
     for (size_t i = 0; i < p->n; i++) {
         const ms_stored *const s = ckpt->tensors[p->items[i]].stored;
-        if (s->rank != 2 || s->dtype != first->dtype || s->column_major || s->n_bytes == 0 ||
+        if (s->rank != 2 || s->dtype != first->dtype || s->column_major || s->affine || s->n_bytes == 0 ||
             s->shape[how == ROWS] != first->shape[how == ROWS])
             return false;
     }
