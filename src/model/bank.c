@@ -85,6 +85,7 @@ static bool packs_along_last_axis(const char *scheme) {
 
 static bool is_transposed(const ms_builder *b, const ms_tensor *t, unsigned layout, const ms_logical *shape) {
     const bool by_default = (layout & MS_LAY_TRANSPOSED) != 0;
+    if (shape->in_before_out) return true;
     if (shape->transposed) return !by_default;
     if (!(layout & MS_LAY_AXES_BY_SHAPE)) return by_default;
     if (packs_along_last_axis(t->scheme)) return false;

@@ -12,10 +12,8 @@
 #include "decode.h"
 #include "decoders.h"
 #include "family.h"
+#include "scheme.h"
 #include "side.h"
-
-static const char *const scale_leaves[] = {
-    ".weight_scale_inv", ".weight_scale", ".qscale_weight", ".scale", "_scale_inv", "_scale", NULL};
 
 typedef struct fp8_layout {
     uint64_t cols, rows, n_matrices; /* last two axes; product of those before */
@@ -125,7 +123,7 @@ static ms_status scale_segment(fp8_layout *l, ms_segment s, float *out, ms_err *
 static ms_status open(void *state, const ms_checkpoint *ckpt, const ms_tensor *tensor, ms_err *err) {
     fp8_layout *const l = state;
     ms_side_over(&l->codes, tensor);
-    MS_TRY(ms_side_open_any(&l->scale, ckpt, tensor, scale_leaves, err));
+    MS_TRY(ms_side_open_any(&l->scale, ckpt, tensor, ms_fp8_scales, err));
     return lay_out(l, ckpt, tensor, err);
 }
 

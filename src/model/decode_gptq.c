@@ -44,10 +44,15 @@ typedef struct gptq_layout {
 static const uint8_t awq_nibble[8] = {0, 4, 1, 5, 2, 6, 3, 7}; /* of column c % 8 */
 
 static ms_status check_format(gptq_layout *l, const ms_checkpoint *ckpt, ms_err *err) {
-    const ms_str format = ms_json_as_str(ms_json_get(ckpt->model.quantization, "checkpoint_format"), MS_STR("gptq"));
+    const ms_json_value *const q = ckpt->model.quantization;
+    const ms_str named = ms_json_as_str(ms_json_get(q, "format"), MS_STR("gptq"));
+    const ms_str format = ms_json_as_str(ms_json_get(q, "checkpoint_format"), named);
+    const ms_str packing = ms_json_as_str(ms_json_get(q, "packing_format"), MS_STR("auto_round:auto_gptq"));
     MS_FAIL_IF(ms_str_is(format, "gptq_p") || ms_str_contains(format, MS_STR("marlin")), MS_ERR_UNSUPPORTED, err,
                "checkpoint_format '%s' is shuffled for its kernels and cannot be decoded", ms_str_shown(format).text);
-    l->zeros_minus_one = !ms_str_is(format, "gptq_v2");
+    /* AutoRound's own form and GPTQModel's keep zero points as they are */
+    l->zeros_minus_one =
+        !ms_str_is(format, "gptq_v2") && !ms_str_is(packing, "auto_round") && !ms_str_is(packing, "auto_round:gptqmodel");
     return MS_OK;
 }
 
@@ -66,6 +71,21 @@ static uint64_t gemv_group(const gptq_layout *l, const ms_checkpoint *ckpt) {
         found = size;
     }
     return found;
+}
+
+/* scales [groups, out] and qzeros [groups, words]; gemv: [out, groups], [out, words]. */
+static ms_status check_sides(const gptq_layout *l, ms_err *err) {
+    const uint64_t n_zeros = l->kind == AWQ_GEMV ? l->groups : l->cols, n_rows = l->kind == AWQ_GEMV ? l->rows : l->groups;
+    const uint64_t words = ms_side_dim(&l->zeros, 0), n_bits = n_zeros * l->bits;
+    const uint64_t across = ms_side_dim(&l->scales, l->kind == AWQ_GEMV ? 1 : 0);
+    MS_FAIL_IF(across != (l->kind == AWQ_GEMV ? l->rows : l->cols), MS_ERR_UNSUPPORTED, err,
+               "%llu scales across for %llu outputs: another layout than the known ones", (unsigned long long)across,
+               (unsigned long long)(l->kind == AWQ_GEMV ? l->rows : l->cols));
+    MS_FAIL_IF(ms_side_dim(&l->zeros, 1) != n_rows || words < n_bits / 32, MS_ERR_UNSUPPORTED, err,
+               "zero points of %llu x %llu words for %llu x %llu scales: another layout than the known ones",
+               (unsigned long long)ms_side_dim(&l->zeros, 1), (unsigned long long)words, (unsigned long long)n_rows,
+               (unsigned long long)n_zeros);
+    return MS_OK;
 }
 
 static ms_status lay_out(gptq_layout *l, const ms_checkpoint *ckpt, const ms_tensor *tensor, ms_err *err) {
@@ -88,6 +108,7 @@ static ms_status lay_out(gptq_layout *l, const ms_checkpoint *ckpt, const ms_ten
     const uint64_t in = l->kind == AWQ_GEMV ? l->cols : l->rows;
     l->groups = l->kind == AWQ_GEMV ? ms_side_dim(&l->scales, 0) : ms_side_dim(&l->scales, 1);
     MS_FAIL_IF(l->groups == 0, MS_ERR_DAMAGED, err, "it has no scales");
+    MS_TRY(check_sides(l, err));
     l->group = l->kind == AWQ_GEMV ? gemv_group(l, ckpt) : ms_scheme_group(ckpt, in, l->groups);
     MS_FAIL_IF(l->group == 0, MS_ERR_UNSUPPORTED, err, "neither the config nor the width of its scales tells the group size");
     return MS_OK;

@@ -48,16 +48,28 @@ static ms_status lay_out_codes(int_layout *l, const ms_checkpoint *ckpt, const m
     return MS_OK;
 }
 
+/* Of all matrices; the product was checked by the reader. */
+static uint64_t n_rows_of(const ms_stored *s) {
+    uint64_t n = 1;
+    for (uint32_t i = 0; i + 1 < s->rank; i++) n *= s->shape[i];
+    return n;
+}
+
 static ms_status lay_out(int_layout *l, const ms_checkpoint *ckpt, const ms_tensor *tensor, ms_err *err) {
     MS_TRY(lay_out_codes(l, ckpt, tensor, err));
     MS_TRY(ms_side_open_any(&l->scales, ckpt, tensor, (const char *const[]){".weight_scale", "_scale", NULL}, err));
     ms_side_open_optional(&l->zeros, ckpt, tensor, ".weight_zero_point");
+    if (!l->zeros.stored) ms_side_open_optional(&l->zeros, ckpt, tensor, "_zero_point");
     ms_side_open_optional(&l->index, ckpt, tensor, ".weight_g_idx");
     l->one_scale = ms_side_n(&l->scales) == 1;
     l->groups = l->one_scale ? 1 : l->scales.stored->rank < 2 ? 1 : ms_side_dim(&l->scales, 0);
     MS_FAIL_IF(l->groups == 0, MS_ERR_DAMAGED, err, "it has no scales");
     MS_FAIL_IF(l->groups > l->cols, MS_ERR_DAMAGED, err, "%llu scales for the %llu weights of a row",
                (unsigned long long)l->groups, (unsigned long long)l->cols);
+    const uint64_t n_rows = n_rows_of(tensor->stored);
+    MS_FAIL_IF(!l->one_scale && ms_side_n(&l->scales) / l->groups != n_rows, MS_ERR_UNSUPPORTED, err,
+               "%llu scales, %llu a row, for %llu rows: another layout than the known ones",
+               (unsigned long long)ms_side_n(&l->scales), (unsigned long long)l->groups, (unsigned long long)n_rows);
     l->group = ms_scheme_group(ckpt, l->cols, l->groups);
     return MS_OK;
 }

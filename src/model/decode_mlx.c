@@ -1,7 +1,8 @@
 /*
  * MLX: "weight" U32 [.., out, words], a dense little-endian bit stream a row, with "scales" (and "biases") [.., out, groups].
  *
- *   mlx_affine   w = code * scale + bias; one product and one sum in f32 (MLX itself rounds both to the scales' type)
+ *   mlx_affine   w = code * scale + bias; one product and one sum in f32 (MLX itself rounds both to the scales' type);
+ *                "qbiases" is what transformers calls them (quant_method "metal")
  *   mlx_mxfp4    w = E2M1 * 2^(e - 127), 32 columns a group       mlx_mxfp8   w = E4M3 * 2^(e - 127), 32 columns
  *   mlx_nvfp4    w = E2M1 * E4M3, 16 columns
  *
@@ -25,10 +26,11 @@ typedef struct mlx_layout {
 } mlx_layout;
 
 static ms_status lay_out(mlx_layout *l, const ms_checkpoint *ckpt, const ms_tensor *tensor, ms_err *err) {
+    static const char *const biases[] = {".biases", ".qbiases", NULL};
     const ms_logical shape = ms_logical_shape(ckpt, tensor);
     MS_FAIL_IF(shape.rank == 0, MS_ERR_UNSUPPORTED, err, "no bit width and group size fit its words and scales");
     MS_TRY(ms_side_open(&l->scales, ckpt, tensor, ".scales", err));
-    if (l->mode == AFFINE) MS_TRY(ms_side_open(&l->biases, ckpt, tensor, ".biases", err));
+    if (l->mode == AFFINE) MS_TRY(ms_side_open_any(&l->biases, ckpt, tensor, biases, err));
     ms_side_over(&l->codes, tensor);
     l->cols = shape.shape[shape.rank - 1];
     l->words = ms_side_dim(&l->codes, 0);

@@ -18,6 +18,8 @@ typedef struct ms_stored_case {
 #define NF4 "{\"blocksize\": 64, \"nested_blocksize\": 256, \"nested_offset\": 0.5, \"shape\": [7, 45]}"
 #define CT(bits) \
     "{\"hidden_size\": 96, \"quantization_config\": {\"config_groups\": {\"g\": {\"weights\": {\"num_bits\": " #bits "}}}}}"
+#define METHOD(name) "{\"quantization_config\": {\"quant_method\": \"" name "\"}}"
+#define UNKNOWN MS_ERR_UNSUPPORTED, "cannot be decoded"
 #define GPTQ(bits) "{\"quantization_config\": {\"quant_method\": \"gptq\", \"bits\": " #bits "}}"
 
 static const ms_stored_case cases[] = {
@@ -29,6 +31,10 @@ static const ms_stored_case cases[] = {
     {"mxfp4", NULL, {".weight_packed U8 7x48", ".weight_scale U8 7x3"}},
     {"nvfp4", NULL, {".weight_packed U8 7x24", ".weight_scale F8_E4M3 7x3", ".weight_global_scale F32 1"}},
     {"nvfp4", NULL, {".weight U8 7x24", ".weight_scale F8_E4M3 7x3", ".weight_scale_2 F32 -"}},
+    {"nvfp4", NULL, {".weight U8 24x7", ".weight_scale F8_E4M3 3x7", ".weight_scale_2 F32 -"}}, /* packed down */
+    {"mxfp4", NULL, {".weight U8 7x48", ".weight_scale U8 7x3"}},
+    {"mxfp4", NULL, {".weight U8 48x7", ".weight_scale U8 3x7"}},
+    {"mxfp4", NULL, {".weight I8 7x48", ".weight_scale_inv F8_E8M0 7x3"}},
     {"int1_pack", CT(1), {".weight_packed I32 7x3", ".weight_scale BF16 7x3"}},
     {"int3_pack", CT(3), {".weight_packed I32 7x9", ".weight_scale BF16 7x3", ".weight_zero_point I32 1x3"}},
     {"int3_pack", CT(3), {".weight_packed I32 7x10", ".weight_scale F16 7x1"}},
@@ -46,6 +52,7 @@ static const ms_stored_case cases[] = {
      "{\"quantization_config\": {\"quant_method\": \"awq\", \"group_size\": 32}}",
      {".qweight I32 7x12", ".qzeros I32 7x1", ".scales F16 7x8"}},
     {"mlx_affine", NULL, {".weight U32 7x12", ".scales BF16 7x2", ".biases BF16 7x2"}},
+    {"mlx_affine", NULL, {".weight U32 7x12", ".scales BF16 7x2", ".qbiases BF16 7x2"}},
     {"mlx_mxfp4", NULL, {".weight U32 7x12", ".scales U8 7x3"}},
     {"mlx_mxfp8", NULL, {".weight U32 7x24", ".scales U8 7x3"}},
     {"mlx_nvfp4", NULL, {".weight U32 7x12", ".scales U8 7x6"}},
@@ -53,6 +60,9 @@ static const ms_stored_case cases[] = {
      NULL,
      {".weight U8 158x1", ".weight.absmax U8 5", ".weight.quant_map F32 16", ".weight.nested_absmax F32 1",
       ".weight.nested_quant_map F32 256", ".weight.quant_state.bitsandbytes__nf4 U8 82"}},
+    {"bnb_nf4",
+     NULL,
+     {".weight BF16 79x1", ".weight.absmax F32 5", ".weight.quant_map F32 16", ".weight.quant_state.bitsandbytes__nf4 U8 82"}},
     {"bnb_int8", NULL, {".weight I8 7x45", ".SCB F32 7"}},
 };
 enum { N_CASES = sizeof cases / sizeof cases[0] };
@@ -177,8 +187,33 @@ TEST(decoders_refuse_what_does_not_fit) {
         {{"int4_pack", CT(4), {".weight_packed I32 7x12", ".weight_scale F16 7x3", ".weight_g_idx I32 9"}},
          MS_ERR_DAMAGED,
          "9 groups"},
-        {{"gptq", GPTQ(4), {".qweight I32 12x72", ".qzeros I32 3x9", ".scales F16 100x72"}}, MS_ERR_DAMAGED, "100 groups"},
+        {{"gptq", GPTQ(4), {".qweight I32 12x72", ".qzeros I32 100x9", ".scales F16 100x72"}}, MS_ERR_DAMAGED, "100 groups"},
         {{"gptq", GPTQ(4), {".qweight I32 12x72", ".scales F16 3x72", ".g_idx I32 96"}}, MS_ERR_DAMAGED, "qzeros"},
+        {{"gptq", GPTQ(4), {".qweight I32 12x72", ".qzeros I32 9x3", ".scales F16 3x72"}},
+         MS_ERR_UNSUPPORTED,
+         "another layout"},
+        {{"awq_gemv", METHOD("awq"), {".qweight I32 6x144", ".qzeros I32 3x9", ".scales F16 3x72"}},
+         MS_ERR_UNSUPPORTED,
+         "another layout"},
+        {{"int8_scaled", NULL, {".weight I8 96x7", ".weight_scale F32 1x7"}}, MS_ERR_UNSUPPORTED, "another layout"},
+        {{"awq_gemv_fast", METHOD("awq"), {".qweight I16 18x96", ".qzeros F16 8x72", ".scales F16 8x72"}}, UNKNOWN},
+        {{"awq_marlin",
+          "{\"quantization_config\": {\"quant_method\": \"awq\", \"version\": \"marlin\"}}",
+          {".qweight I32 6x144", ".qzeros I32 3x9", ".scales F16 3x72"}},
+         UNKNOWN},
+        {{"packed", GPTQ(4), {".qweight I16 24x72", ".qzeros I16 3x18", ".scales F16 3x72"}}, UNKNOWN},
+        {{"packed", NULL, {".weight U32 7x12", ".scales BF16 7x3"}}, UNKNOWN},
+        {{"packed", NULL, {".weight U8 24x96", ".weight_scale F32 48x1"}}, UNKNOWN},
+        {{"eetq", METHOD("eetq"), {".weight I8 96x7", ".weight_scales F16 7"}}, UNKNOWN},
+        {{"hqq", METHOD("hqq"), {".W_q U8 24x96", ".scale F16 1x36", ".zero F16 1x36"}}, UNKNOWN},
+        {{"aqlm", METHOD("aqlm"), {".codes I16 7x12x1", ".codebooks F16 1x256x1x8", ".scales F16 7x1x1x1"}}, UNKNOWN},
+        {{"spqr", METHOD("spqr"), {".dense_weights I64 9", ".row_offsets I32 8", ".col_vals I32 4"}}, UNKNOWN},
+        {{"vptq", METHOD("vptq"), {".indices I32 1x9x9", ".centroids.weight F16 1x512"}}, UNKNOWN},
+        {{"higgs", METHOD("higgs"), {".weight I16 7x48", ".scales F16 7x1", ".tables F16 256x2"}}, UNKNOWN},
+        {{"torchao", METHOD("torchao"), {"._weight_qdata I8 7x48", "._weight_scale F32 7x1"}}, UNKNOWN},
+        {{"fp_quant", METHOD("fp_quant"), {".qweight U8 7x48", ".scales U8 7x3"}}, UNKNOWN},
+        {{"marlin", METHOD("gptq"), {".B I32 6x144", ".s F16 3x72", ".workspace I32 16"}}, UNKNOWN},
+        {{"bitnet", METHOD("bitnet"), {".weight U8 12x48", ".weight_scale BF16 1"}}, UNKNOWN},
     };
     ms_gen gen = {1};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {

@@ -62,6 +62,11 @@ static uint64_t dim(const ms_stored *s, uint32_t from_last) {
     return from_last < s->rank ? s->shape[s->rank - 1 - from_last] : 1;
 }
 
+static uint64_t times(uint64_t a, uint64_t b) {
+    uint64_t product;
+    return ms_mul_u64(a, b, &product) ? product : UINT64_MAX;
+}
+
 static uint64_t n_elements(const ms_stored *s) {
     uint64_t n = 1;
     for (uint32_t i = 0; i < s->rank; i++)
@@ -81,7 +86,8 @@ static const char *fp8_scheme(const ms_stored *weight, const ms_stored *scale) {
 }
 
 static const char *mlx_scheme(const ms_beside *b, const ms_stored *weight, const ms_stored *scales) {
-    if (beside(b, ".biases")) return "mlx_affine";
+    if (BESIDE(b, ".biases", ".qbiases")) return "mlx_affine";
+    if (scales->dtype != MS_DTYPE_U8 && scales->dtype != MS_DTYPE_F8_E8M0 && scales->dtype != MS_DTYPE_F8_E4M3) return "packed";
     const uint64_t words = dim(weight, 0), groups = dim(scales, 0); /* words of 32 bits a group: 4, 8, 2 */
     if (groups && words == 4 * groups) return "mlx_mxfp4";
     if (groups && words == 8 * groups) return "mlx_mxfp8";
@@ -89,11 +95,23 @@ static const char *mlx_scheme(const ms_beside *b, const ms_stored *weight, const
     return "packed";
 }
 
-static const char *qweight_scheme(const ms_beside *b, const ms_stored *weight, const ms_str method) {
+static ms_str told_text(const ms_model_config *config, const char *key) {
+    return ms_json_as_str(ms_json_get(config->quantization, key), MS_STR(""));
+}
+
+static const char *qweight_scheme(const ms_beside *b, const ms_stored *weight) {
+    const ms_model_config *const config = &b->ckpt->model;
+    const ms_str version = told_text(config, "version");
     const ms_stored *const scales = beside(b, ".scales"); /* [groups, out]; gemv: [out, groups and padding] */
-    if (beside(b, ".g_idx") || ms_str_is(method, "gptq")) return "gptq";
+    const bool awq =
+        ms_str_is(config->quant_method, "awq") || ms_str_contains(told_text(config, "packing_format"), MS_STR("awq"));
+    if (awq && (weight->dtype == MS_DTYPE_I16 || ms_str_is(version, "gemv_fast"))) return "awq_gemv_fast";
+    if (awq && ms_str_is(version, "marlin")) return "awq_marlin";
+    if (weight->dtype == MS_DTYPE_U8) return beside(b, ".dqweight") || scales ? "fp_quant" : "packed";
+    if (weight->dtype != MS_DTYPE_I32 && weight->dtype != MS_DTYPE_U32) return "packed";
+    if (beside(b, ".g_idx") || ms_str_is(config->quant_method, "gptq")) return "gptq";
     if (!scales) return "packed";
-    if (ms_str_is(method, "awq")) return dim(weight, 0) * 8 == dim(scales, 0) ? "awq" : "awq_gemv";
+    if (awq) return dim(weight, 0) * 8 == dim(scales, 0) ? "awq" : "awq_gemv";
     if (dim(weight, 1) == dim(scales, 1)) return "awq_gemv"; /* [out, in / 8] */
     if (dim(weight, 0) == dim(scales, 0)) return "gptq";     /* [in * bits / 32, out] */
     if (dim(weight, 0) * 8 == dim(scales, 0)) return "awq";  /* [in, out / 8] */
@@ -138,18 +156,66 @@ static const char *packed_scheme(const ms_beside *b, const ms_stored *weight) {
     return int_pack(told_bits(config, 0));
 }
 
+const char *const ms_fp8_scales[] = {".weight_scale_inv",
+                                     ".weight_scale",
+                                     ".qscale_weight",
+                                     ".scale",
+                                     "_scale_inv",
+                                     "_scale",
+                                     "_weight_scale",
+                                     "_weight_scale_inv",
+                                     NULL};
+
+/* Exponents U8 beside codes U8, as Quark and ModelOpt write MXFP4: 16 bytes of codes have one, along either axis. */
+static bool is_mxfp4_bytes(const ms_stored *weight, const ms_stored *scale) {
+    if (weight->dtype != MS_DTYPE_U8 || scale->dtype != MS_DTYPE_U8 || weight->rank < 2 || scale->rank != weight->rank)
+        return false;
+    const bool across = dim(weight, 1) == dim(scale, 1) && dim(weight, 0) == times(dim(scale, 0), 16);
+    return across || (dim(weight, 0) == dim(scale, 0) && dim(weight, 1) == times(dim(scale, 1), 16));
+}
+
 static const char *byte_scheme(const ms_beside *b, const ms_stored *weight) {
-    const ms_stored *const scale = BESIDE(b, ".weight_scale", ".scale", "_scale", "_scale_inv");
-    if (beside(b, ".weight.quant_state.bitsandbytes__nf4")) return "bnb_nf4";
-    if (beside(b, ".weight.quant_state.bitsandbytes__fp4")) return "bnb_fp4";
+    const ms_stored *const scale =
+        BESIDE(b, ".weight_scale", ".weight_scale_inv", ".scale", "_weight_scale", "_scale", "_scale_inv");
     if (beside(b, ".weight.absmax")) return "bnb_nf4";
     if (beside(b, ".SCB")) return "bnb_int8";
     if (BESIDE(b, ".weight_scale_2", "_weight_scale_2")) return "nvfp4";
     if (!scale) return "";
-    if (scale->dtype == MS_DTYPE_F8_E8M0) return "mxfp4"; /* DeepSeek-V4: two codes a byte */
+    if (scale->dtype == MS_DTYPE_F8_E8M0 || is_mxfp4_bytes(weight, scale)) return "mxfp4"; /* two codes a byte */
     if (weight->dtype == MS_DTYPE_I8) return "int8_scaled";
     return ms_str_is(b->ckpt->model.quant_method, "bitnet") ? "bitnet" : "packed";
 }
+
+/* Matrices of integers in a model that says it is quantised are codes, whatever lies beside them. */
+static const char *integer_scheme(const ms_beside *b, const ms_stored *weight) {
+    static const char *const methods[] = {"eetq", "higgs", "vptq", "spqr", "aqlm", "hqq",  "quanto", "torchao",
+                                          "sinq", "quark", "quip", "eora", "awq",  "gptq", "bitnet", "fouroversix"};
+    const ms_str method = b->ckpt->model.quant_method;
+    const bool is_weight = b->weight->role == MS_ROLE_EXPERT || b->weight->role == MS_ROLE_SHARED_EXPERT ||
+                           b->weight->role == MS_ROLE_DENSE_FFN || b->weight->role == MS_ROLE_ATTENTION;
+    if (weight->rank < 2 || (!beside(b, ".weight_scales") && (!is_weight || method.size == 0))) return "";
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (ms_str_is(method, methods[i])) return methods[i];
+    return "packed";
+}
+
+static const struct {
+    const char *leaf, *scheme;
+} by_leaf[] = {
+    {".W_q", "hqq"},
+    {".q_weight", "exl2"},
+    {".trellis", "exl3"},
+    {".weight._data", "quanto"},
+    {".codes", "aqlm"},
+    {".indices", "vptq"},
+    {".dense_weights", "spqr"},
+    {".Qidxs", "quip"},
+    {".B", "marlin"},
+    {".compressed", "sparse"},
+    {".weight.compressed", "sparse"},
+    {"._weight_qdata", "torchao"},
+    {".weight_qdata", "torchao"},
+};
 
 const char *ms_scheme_of_pattern(const ms_checkpoint *ckpt, const ms_pattern *pattern, const ms_pattern *patterns,
                                  const ms_map *by_text) {
@@ -157,26 +223,28 @@ const char *ms_scheme_of_pattern(const ms_checkpoint *ckpt, const ms_pattern *pa
     const ms_stored *const weight = ckpt->tensors[pattern->first_tensor].stored;
     const char *const leaf = pattern->leaf ? pattern->leaf->text : "";
     if (pattern->leaf && pattern->leaf->kind != MS_LEAF_WEIGHT) return "";
-    if (strcmp(leaf, ".qweight") == 0) return qweight_scheme(&b, weight, ckpt->model.quant_method);
+    if (strcmp(leaf, ".qweight") == 0) return qweight_scheme(&b, weight);
     if (strcmp(leaf, ".weight_packed") == 0 || strcmp(leaf, "_packed") == 0) return packed_scheme(&b, weight);
     if (strcmp(leaf, ".blocks") == 0 || strcmp(leaf, "_blocks") == 0) return "mxfp4";
-    if (strcmp(leaf, ".W_q") == 0) return "hqq";
-    if (strcmp(leaf, ".q_weight") == 0) return "exl2";
-    if (strcmp(leaf, ".trellis") == 0) return "exl3";
-    if (strcmp(leaf, ".weight._data") == 0) return "quanto";
-    if (strcmp(leaf, ".codes") == 0) return "aqlm";
+    for (size_t i = 0; i < sizeof by_leaf / sizeof by_leaf[0]; i++)
+        if (strcmp(leaf, by_leaf[i].leaf) == 0) return by_leaf[i].scheme;
+
+    /* bitsandbytes' codes may be stored in any type (bnb_4bit_quant_storage) */
+    if (beside(&b, ".weight.quant_state.bitsandbytes__nf4")) return "bnb_nf4";
+    if (beside(&b, ".weight.quant_state.bitsandbytes__fp4")) return "bnb_fp4";
 
     const ms_stored *scale;
+    const char *scheme;
     switch (weight->dtype) {
-    case MS_DTYPE_U32: scale = beside(&b, ".scales"); return scale ? mlx_scheme(&b, weight, scale) : "";
+    case MS_DTYPE_U32: scale = beside(&b, ".scales"); return scale ? mlx_scheme(&b, weight, scale) : integer_scheme(&b, weight);
     case MS_DTYPE_F8_E4M3:
     case MS_DTYPE_F8_E5M2:
     case MS_DTYPE_F8_E4M3FNUZ:
-    case MS_DTYPE_F8_E5M2FNUZ:
-        scale = BESIDE(&b, ".weight_scale_inv", ".weight_scale", ".qscale_weight", ".scale", "_scale_inv", "_scale");
-        return scale ? fp8_scheme(weight, scale) : "";
+    case MS_DTYPE_F8_E5M2FNUZ: scale = beside_any(&b, ms_fp8_scales); return scale ? fp8_scheme(weight, scale) : "";
     case MS_DTYPE_U8:
-    case MS_DTYPE_I8: return byte_scheme(&b, weight);
+    case MS_DTYPE_I8: scheme = byte_scheme(&b, weight); return scheme[0] ? scheme : integer_scheme(&b, weight);
+    case MS_DTYPE_I16:
+    case MS_DTYPE_I32: return integer_scheme(&b, weight);
     case MS_DTYPE_GGML_NVFP4: /* only these: beside other types .scale is something else (gemma4, BitNet) */
         scale = BESIDE(&b, ".scale", ".weight.scale");
         return scale && scale->dtype == MS_DTYPE_F32 ? "gguf_nvfp4" : "";
@@ -197,11 +265,6 @@ static ms_logical as_stored(const ms_stored *s) {
 static ms_logical last_axis(ms_logical logical, uint64_t length) {
     if (logical.rank) logical.shape[logical.rank - 1] = length;
     return logical;
-}
-
-static uint64_t times(uint64_t a, uint64_t b) {
-    uint64_t product;
-    return ms_mul_u64(a, b, &product) ? product : UINT64_MAX;
 }
 
 /* The input width that the config gives for this projection; 0 unknown. */
@@ -270,8 +333,10 @@ static int64_t bits_by_shape(const ms_checkpoint *ckpt, const ms_tensor *t) {
 void ms_scheme_settle(ms_checkpoint *ckpt) {
     for (size_t i = 0; i < ckpt->n_tensors; i++) {
         ms_tensor *const t = &ckpt->tensors[i];
-        if (strcmp(t->scheme, "int_pack") != 0) continue;
-        t->scheme = int_pack(bits_by_shape(ckpt, t));
+        const bool is_pack = strcmp(t->scheme, "int_pack") == 0;
+        if (!is_pack && !t->stored->affine) continue;
+        if (is_pack) t->scheme = int_pack(bits_by_shape(ckpt, t));
+        else t->scheme = t->stored->affine->scales ? "torch_affine_channel" : "torch_affine";
         if (ckpt->patterns[t->pattern].first_tensor == i) ckpt->patterns[t->pattern].scheme = t->scheme;
     }
 }
@@ -319,6 +384,23 @@ static ms_logical awq_shape(const ms_tensor *t) {
     return (ms_logical){.rank = 2, .shape = {s->shape[0], times(s->shape[1], 8)}, .transposed = strcmp(t->scheme, "awq") == 0};
 }
 
+const char *const ms_fp4_scales[] = {".weight_scale", ".scales",    "_scales",           ".scale", "_weight_scale",
+                                     "_scale",        "_scale_inv", ".weight_scale_inv", NULL};
+
+/* Two codes a byte along the last axis; or, where the scales say so, along the one before: ModelOpt turns stacks of
+ * [E, in, out] before it packs them, and back afterwards: [E, in / 2, out] with scales [E, in / 16, out]. */
+static ms_logical fp4_shape(const ms_checkpoint *ckpt, const ms_tensor *t) {
+    const ms_tensor *const scale = companion_any(ckpt, t, ms_fp4_scales);
+    const uint64_t bytes_a_group = strcmp(t->scheme, "nvfp4") == 0 ? 8 : 16, rows = dim(t->stored, 1), cols = dim(t->stored, 0);
+    ms_logical logical = as_stored(t->stored);
+    const bool down = scale && logical.rank >= 2 && scale->stored->rank == logical.rank && dim(scale->stored, 0) == cols &&
+                      times(dim(scale->stored, 1), bytes_a_group) == rows;
+    if (!down) return last_axis(logical, times(cols, 2));
+    logical.shape[logical.rank - 2] = times(rows, 2);
+    logical.in_before_out = true;
+    return logical;
+}
+
 /* {"quant_type": "nf4", "shape": [out, in], ...} */
 static ms_logical bnb_shape(const ms_checkpoint *ckpt, const ms_tensor *t) {
     const ms_tensor *const state =
@@ -352,7 +434,8 @@ static ms_logical unpacked(const ms_checkpoint *ckpt, const ms_tensor *t) {
     const ms_leaf *const leaf = ckpt->patterns ? ckpt->patterns[t->pattern].leaf : NULL;
     ms_logical logical = as_stored(t->stored);
     if (scheme[0] == 0 || strncmp(scheme, "fp8_", 4) == 0 || strcmp(scheme, "gguf_nvfp4") == 0 ||
-        strcmp(scheme, "mxfp8") == 0 || strcmp(scheme, "int8_scaled") == 0 || strcmp(scheme, "bnb_int8") == 0)
+        strncmp(scheme, "torch_", 6) == 0 || strcmp(scheme, "mxfp8") == 0 || strcmp(scheme, "int8_scaled") == 0 ||
+        strcmp(scheme, "bnb_int8") == 0)
         return logical;
     if (strcmp(scheme, "mxfp4") == 0 && leaf && ms_str_ends_with(ms_str_of(leaf->text), MS_STR("blocks"))) {
         if (logical.rank < 3) return (ms_logical){0}; /* [.., groups, 16 bytes] */
@@ -360,7 +443,7 @@ static ms_logical unpacked(const ms_checkpoint *ckpt, const ms_tensor *t) {
         return last_axis(logical, times(logical.shape[logical.rank - 1], times(logical.shape[logical.rank], 2)));
     }
     if (strcmp(scheme, "mxfp6") == 0) return last_axis(logical, times(dim(t->stored, 0), 4) / 3);
-    if (strcmp(scheme, "mxfp4") == 0 || strcmp(scheme, "nvfp4") == 0) return last_axis(logical, times(dim(t->stored, 0), 2));
+    if (strcmp(scheme, "mxfp4") == 0 || strcmp(scheme, "nvfp4") == 0) return fp4_shape(ckpt, t);
     if (strncmp(scheme, "int", 3) == 0) return int_pack_shape(ckpt, t);
     if (strncmp(scheme, "mlx_", 4) == 0) return mlx_shape(ckpt, t);
     if (strcmp(scheme, "gptq") == 0) return gptq_shape(ckpt, t);

@@ -178,6 +178,12 @@ def nvfp4(rng, out, in_, divides):
                  ".input_scale": np.array(F32(1))}, truth)
 
 
+def mxfp4_bytes(rng, out, in_):
+    """Quark, and ModelOpt: exponents are U8 beside a plain "weight"."""
+    part = mxfp4_ct(rng, out, in_)
+    return Part({".weight": part.tensors[".weight_packed"], ".weight_scale": part.tensors[".weight_scale"]}, part.truth, part.producer)
+
+
 def ct_pack(rng, out, in_, bits, group=32, dense=True, symmetric=True, order=False, scale=BF16):
     """compressed-tensors pack-quantized: codes + 2^(bits - 1), zero points packed along axis 0."""
     pack = bit_stream if dense else padded_words
@@ -274,6 +280,18 @@ def mlx_affine(rng, out, in_, bits, group, scale=BF16):
     return Part({".weight": words, ".scales": s, ".biases": b}, truth, mx and ("mlx", ours))
 
 
+def metal(rng, out, in_, bits, group):
+    """transformers, quant_method metal: MLX's words, other names."""
+    part = mlx_affine(rng, out, in_, bits, group)
+    words, s, b = (part.tensors[k] for k in (".weight", ".scales", ".biases"))
+    theirs = load("transformers.integrations.metal_quantization")
+
+    def ours():
+        f32 = [t(x.astype(F32)) for x in (s, b)]
+        return theirs._affine_dequantize_tensor(torch.from_numpy(words.view(np.int32).astype(np.int64)), *f32, group, bits).numpy()
+    return Part({".weight": words, ".scales": s, ".qbiases": b}, part.truth, theirs and ("transformers", ours))
+
+
 def mlx_float(rng, out, in_, mode):
     group, bits, code = {"mxfp4": (32, 4, E2M1), "mxfp8": (32, 8, F8), "nvfp4": (16, 4, E2M1)}[mode]
     codes = rng.integers(0, 1 << bits, (out, in_)).astype(np.uint8)
@@ -311,6 +329,12 @@ def bnb_four(rng, out, in_, kind, nested=False, block=64):
         return _dequantize_4bit_compute(packed, t(absmax), t(table), block, (out, in_), torch.float32).numpy().reshape(out, in_)
     portable = bnb and load("bitsandbytes.backends.default.ops")
     return Part(parts, truth, portable and hasattr(portable, "_dequantize_4bit_compute") and ("bitsandbytes", ours))
+
+
+def bnb_wide(rng, out, in_):
+    """Codes stored as bfloat16 (bnb_4bit_quant_storage): the same bytes."""
+    part = bnb_four(rng, out, in_, "nf4")
+    return dataclasses.replace(part, tensors={**part.tensors, ".weight": part.tensors[".weight"].reshape(-1).view(BF16)[:, None]})
 
 
 def bnb_int8(rng, out, in_):
@@ -427,7 +451,7 @@ def gpt_oss(name, rng, hidden, width, experts=3):
         made.tensors[f"{base}{proj}_blocks"], made.tensors[f"{base}{proj}_scales"] = blocks, e8
         made.tensors[f"{base}{proj}_bias"] = np.zeros((experts, out), BF16)
         for e, p in enumerate(parts):
-            halves = {"gate_proj": p.truth[0::2], "up_proj": p.truth[1::2]} if out == 2 * width else {"down_proj": p.truth}
+            halves = {"gate_proj": p.truth[0::2], "up_proj": p.truth[1::2]} if proj == "gate_up_proj" else {"down_proj": p.truth}
             for which, values in halves.items():
                 made.want["", 0, "expert", which, e] = np.ascontiguousarray(values)
         truth = np.stack([p.truth for p in parts])
@@ -445,6 +469,48 @@ def gpt_oss(name, rng, hidden, width, experts=3):
     made.want["", 0, "router", "router", -1] = router.astype(F32)
     made.producer_text = ", transformers agrees" * bool(hf_mxfp4) + ", gguf agrees" * bool(gguf)
     return made
+
+
+def fused(name, scheme, part, join, rng, hidden, width, model, turned=False, interleaved=False, tolerance=0.0, experts=3, scale_2=None):
+    """Stacks "experts.gate_up_proj" and "experts.down_proj" with "_weight_scale" and so on beside them. turned: each expert as
+    [in, out], codes and scales. join: {leaf of the part: end of the stack's name}."""
+    made = Made(name, scheme, {}, {"model_type": model, "hidden_size": hidden, "intermediate_size": width, "moe_intermediate_size": width,
+                                   "num_local_experts": experts, "num_hidden_layers": 1, **quantised("modelopt", quant_algo="NVFP4")}, {}, tolerance, [], "")
+    block, router = ("feed_forward", "router") if model.startswith("llama4") else ("mlp", "router" if model == "gpt_oss" else "gate")
+    for proj, out, in_ in (("gate_up_proj", 2 * width, hidden), ("down_proj", hidden, width)):
+        parts = [part(rng, out, in_) for _ in range(experts)]
+        shared = parts[0].tensors.get(".weight_scale_2") if scale_2 == "one" else None
+        for leaf, end in join.items():
+            arrays = [p.tensors[leaf].T if turned and p.tensors[leaf].ndim == 2 else p.tensors[leaf] for p in parts]
+            made.tensors[f"model.layers.0.{block}.experts.{proj}{end}"] = arrays[0] if leaf == ".weight_scale_2" and shared is not None else np.stack(arrays)
+        made.tensors[f"model.layers.0.{block}.experts.{proj}_input_scale"] = np.array(F32(1))
+        for e, p in enumerate(parts):
+            truth = p.truth if shared is None else (p.truth.astype(F64) / F64(p.tensors[".weight_scale_2"]) * F64(shared)).astype(F32)
+            step = slice(0, None, 2), slice(1, None, 2)
+            halves = step if interleaved else (slice(0, width), slice(width, None))
+            rows = {"gate_proj": halves[0], "up_proj": halves[1]} if proj == "gate_up_proj" else {"down_proj": slice(None)}
+            for which, at in rows.items():
+                made.want["", 0, "expert", which, e] = np.ascontiguousarray(truth[at])
+    values = rng.normal(0, 1, (experts, hidden)).astype(BF16)
+    made.tensors[f"model.layers.0.{block}.{router}.weight"] = values
+    made.want["", 0, "router", "router", -1] = values.astype(F32)
+    return made
+
+
+def all_fused(rng, size):
+    four = {".weight": "", ".weight_scale": "_weight_scale", ".weight_scale_2": "_weight_scale_2"}
+    nv = lambda r, o, i: nvfp4(r, o, i, False)  # noqa: E731
+    for one in ("one", None):
+        how = "one scale" if one else "a scale an expert"
+        yield fused(f"nvfp4, ModelOpt's Llama 4, {how}", "nvfp4", nv, four, rng, *size(16, 5), "llama4_text", True, False, 3e-7, scale_2=one)
+        yield fused(f"nvfp4, ModelOpt's gpt-oss, {how}", "nvfp4", nv, four, rng, *size(16, 5), "gpt_oss", True, True, 3e-7, scale_2=one)
+        yield fused(f"nvfp4, stacks [E, out, in], {how}", "nvfp4", nv, four, rng, *size(16, 5), "qwen3_5_moe", False, False, 3e-7, scale_2=one)
+    square = lambda *_: (32, 16)  # noqa: E731
+    yield fused("nvfp4, ModelOpt's Llama 4, 2I = H", "nvfp4", nv, four, rng, *square(), "llama4_text", True, False, 3e-7)
+    mx = {".weight": "", ".weight_scale": "_weight_scale"}
+    yield fused("mxfp4, ModelOpt's gpt-oss", "mxfp4", mxfp4_bytes, mx, rng, *size(32, 4), "gpt_oss", True, True)
+    yield fused("mxfp4, stacks of transformers", "mxfp4", mxfp4_deepseek, {".weight": "", ".scale": "_scale_inv"}, rng, *size(32, 4), "qwen3_5_moe")
+    yield fused("fp8, ModelOpt's Llama 4", "fp8_tensor", lambda r, o, i: fp8_one(r, o, i, (1,)), mx, rng, *size(1, 50), "llama4_text", True)
 
 
 def quantised(method, **more):
@@ -473,6 +539,7 @@ def all_fp8(size):
 def all_fp4(size):
     yield "mxfp4, compressed-tensors", "mxfp4", mxfp4_ct, quantised("compressed-tensors", format="mxfp4-pack-quantized"), size(32, 6)
     yield "mxfp6, compressed-tensors", "mxfp6", mxfp6_ct, quantised("compressed-tensors", format="mxfp6-pack-quantized"), size(32, 6)
+    yield "mxfp4, Quark", "mxfp4", mxfp4_bytes, quantised("quark"), size(32, 6)
     yield "mxfp4, DeepSeek-V4", "mxfp4", mxfp4_deepseek, quantised("fp8", expert_dtype="fp4"), size(32, 6)
     yield "nvfp4, compressed-tensors", "nvfp4", lambda r, o, i: nvfp4(r, o, i, True), quantised("compressed-tensors"), size(16, 9), 3e-7
     yield "nvfp4, ModelOpt", "nvfp4", lambda r, o, i: nvfp4(r, o, i, False), quantised("modelopt", quant_algo="NVFP4"), size(16, 9), 3e-7
@@ -501,6 +568,13 @@ def all_words(size):
                 yield (f"gptq {bits} bits v{version}, g_idx {index}", "gptq",
                        lambda r, o, i, b=bits, v=version, x=index: gptq(r, o, i, b, 32, v, x), config, size(32, 4))
         yield f"gptq {bits} bits, one group", "gptq", lambda r, o, i, b=bits: gptq(r, o, i, b, -1), quantised("gptq", bits=bits), size(32, 4)
+    for packing, version in (("auto_round:auto_gptq", 1), ("auto_round", 2), ("auto_round:gptqmodel", 2)):
+        yield (f"AutoRound, {packing}", "gptq", lambda r, o, i, v=version: gptq(r, o, i, 4, 32, v, "none"),
+               quantised("auto-round", bits=4, group_size=32, packing_format=packing), size(32, 4))
+    yield ("AutoRound, auto_round:auto_awq", "awq", lambda r, o, i: awq(r, o, i, 32),
+           quantised("auto-round", bits=4, group_size=32, packing_format="auto_round:auto_awq"), size(32, 4))
+    yield ("gptq v2, told as \"format\"", "gptq", lambda r, o, i: gptq(r, o, i, 4, 32, 2, "none"),
+           quantised("gptq", bits=4, group_size=32, format="gptq_v2"), size(32, 4))
     yield "awq, groups of 32", "awq", lambda r, o, i: awq(r, o, i, 32), quantised("awq", bits=4, group_size=32), size(32, 5)
     yield "awq, groups of 64", "awq", lambda r, o, i: awq(r, o, i, 64), quantised("awq", bits=4, group_size=64), size(64, 4)
     for group in (32, 64):
@@ -515,10 +589,14 @@ def all_others(size):
                {"quantization": {"group_size": group, "bits": bits}}, size(128, 3), 4e-7 if scale == F32 else 0)
     for mode in ("mxfp4", "mxfp8", "nvfp4"):
         yield f"mlx {mode}", f"mlx_{mode}", lambda r, o, i, m=mode: mlx_float(r, o, i, m), {"quantization": {"mode": mode}}, size(32, 5)
+    for bits, group in ((2, 32), (4, 64), (8, 128)):
+        yield (f"metal {bits} bits", "mlx_affine", lambda r, o, i, b=bits, g=group: metal(r, o, i, b, g),
+               quantised("metal", bits=bits, group_size=group), size(128, 3), 4e-7)
     four = quantised("bitsandbytes", load_in_4bit=True)
     yield "bnb nf4", "bnb_nf4", lambda r, o, i: bnb_four(r, o, i, "nf4"), four, size(1, 80)
     yield "bnb nf4, double", "bnb_nf4", lambda r, o, i: bnb_four(r, o, i, "nf4", True), four, size(1, 160), 3e-7
     yield "bnb fp4, blocks of 128", "bnb_fp4", lambda r, o, i: bnb_four(r, o, i, "fp4", False, 128), four, size(1, 80)
+    yield "bnb nf4, codes as bfloat16", "bnb_nf4", bnb_wide, four, size(4, 20)
     yield "bnb int8", "bnb_int8", bnb_int8, quantised("bitsandbytes", load_in_8bit=True), size(1, 80), 3e-7
 
 
@@ -549,6 +627,7 @@ def make_all(seed):
         yield made
     for made in mixed(rng, *size(64, 3)):
         yield made
+    yield from all_fused(rng, size)
     yield gpt_oss("gpt-oss blocks", rng, *size(32, 5))
     for bits, group in ((4, 64), (3, 32), (6, 64)):
         yield stacked(f"mlx stack {bits} bits", "mlx_affine", lambda r, o, i: mlx_affine(r, o, i, bits, group), rng, *size(128, 2))
