@@ -6,7 +6,7 @@
 #include "mem.h"
 
 enum {
-    FETCH_AHEAD = 1024,     /* positions */
+    FETCH_AHEAD = 1024,    /* positions */
     AT_HAND = 1 << 18,     /* elements that are brought at a time, about */
     LONGEST_ROW = 1 << 22, /* elements; 16 MiB once decoded */
 };
