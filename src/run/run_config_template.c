@@ -19,8 +19,7 @@ static const char template_text[] =
 "               \"shared_expert_keywords\": [\"shared\", \"expert\"],"
 "               \"strict_packed_split\": true,"
 "               \"proj_group_strict\": false,"
-"               \"families\": true,"
-"               \"expert_widths\": null},"
+"               \"families\": true},"
 " \"metadata\": {\"enabled\": true, \"mode\": \"validate\", \"config_path\": null},"
 " \"extract_rules\": ["
 "   {\"name\": \"generic_3d_expert_bank_separate\", \"enabled\": true,"
@@ -54,14 +53,17 @@ static const char template_text[] =
 " \"debug\": {\"dump_unmatched_tensors\": true, \"print_progress_every_files\": 1}}";
 /* clang-format on */
 
-/* A section as it is, but for the one key that init may set. */
+/* A section as it is, with the one key that init may add. */
 static void put_parsing(ms_json_out *json, const ms_json_value *section, const char *expert_widths) {
     ms_json_out_begin_object(json);
     for (size_t i = 0; i < section->object.n; i++) {
         const ms_json_member *const member = &section->object.members[i];
         ms_json_out_key_str(json, member->key);
-        if (ms_str_is(member->key, "expert_widths")) ms_json_out_text(json, expert_widths);
-        else ms_json_out_value(json, member->value, false);
+        ms_json_out_value(json, member->value, false);
+    }
+    if (expert_widths) {
+        ms_json_out_key(json, "expert_widths");
+        ms_json_out_text(json, expert_widths);
     }
     ms_json_out_end(json);
 }
