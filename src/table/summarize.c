@@ -21,6 +21,12 @@ double ms_summarize_quantile(const double *sorted, size_t n, double q) {
     return t >= 0.5 ? b - step * (1 - t) : a + step * t;
 }
 
+/* Between infinities a quantile is NaN, a median is not: the middle value, or the mean of the two. */
+static double median(const double *sorted, size_t n) {
+    const double finite = ms_summarize_quantile(sorted, n, 0.5);
+    return isnan(finite) ? (sorted[(n - 1) / 2] + sorted[n / 2]) / 2 : finite;
+}
+
 /* ---- order of rows ---- */
 
 typedef struct sort_keys {
@@ -107,7 +113,7 @@ static double aggregate_of(const group_numbers *g, ms_aggregate aggregate) {
     switch (aggregate) {
     case MS_AGGREGATE_MIN: return g->values[0];
     case MS_AGGREGATE_P01: return ms_summarize_quantile(g->values, g->n, 0.01);
-    case MS_AGGREGATE_MEDIAN: return ms_summarize_quantile(g->values, g->n, 0.5);
+    case MS_AGGREGATE_MEDIAN: return median(g->values, g->n);
     case MS_AGGREGATE_MEAN: return g->mean;
     case MS_AGGREGATE_STD: return g->std;
     case MS_AGGREGATE_P90: return ms_summarize_quantile(g->values, g->n, 0.9);

@@ -93,6 +93,22 @@ TEST(summary_groups_in_key_order_with_nulls_last) {
     ms_table_destroy(table);
 }
 
+TEST(summary_medians_know_infinities) {
+    static const char *const keys[] = {"proj"}, *const metrics[] = {"rms"};
+    static const ms_aggregate wanted[] = {MS_AGGREGATE_MEDIAN, MS_AGGREGATE_P90};
+    static const double odd[] = {-3, 4, INFINITY}, even[] = {4, INFINITY};
+    ms_table *table, *summary;
+    ms_err err;
+    CHECK_OK(ms_table_create(&table, columns, 5, &err), &err);
+    for (int i = 0; i < 3; i++) put_row(table, 0, "odd", odd[i], 0);
+    for (int i = 0; i < 2; i++) put_row(table, 0, "even", even[i], 0);
+    CHECK_OK(ms_summarize(&summary, table, keys, 1, metrics, 1, wanted, 2, &err), &err);
+    CHECK(isinf(ms_table_get_f64(summary, 0, 1)));
+    CHECK_NEAR(ms_table_get_f64(summary, 1, 1), 4, 0);
+    ms_table_destroy(summary);
+    ms_table_destroy(table);
+}
+
 TEST(summary_of_nothing_has_its_columns) {
     static const char *const keys[] = {"proj"}, *const metrics[] = {"rms"};
     static const ms_aggregate wanted[] = {MS_AGGREGATE_P01};
