@@ -273,7 +273,9 @@ static ms_status summarise(build *b, size_t i, ms_err *err) {
     const ms_status status =
         ms_summarize(&b->made[i], table, r->keys, r->n_keys, metrics, n, r->aggregates, r->n_aggregates, err);
     if (status == MS_OK || status == MS_ERR_MEMORY) return status;
-    return ms_err_within(err, status, "%s", r->of_quant ? b->quant_path.text : b->stats_path.text);
+    /* what is a wrong question there is a file without that column here */
+    return ms_err_within(err, status == MS_ERR_USAGE ? MS_ERR_DAMAGED : status, "%s",
+                         r->of_quant ? b->quant_path.text : b->stats_path.text);
 }
 
 static ms_status write_one(build *b, size_t i, ms_err *err) {
