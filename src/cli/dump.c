@@ -93,6 +93,23 @@ static ms_status take_matrices(ms_dump *d, const ms_bank *bank, const ms_dump_wa
     return MS_OK;
 }
 
+/* No bank anywhere has that projection: those that there are. False when one has it. */
+static bool list_projections(const ms_banks *banks, const char *wanted, char *list, size_t size) {
+    enum { MOST = 12 };
+    ms_str seen[MOST];
+    size_t n = 0, used = 0;
+    for (size_t b = 0; b < banks->n; b++) {
+        const ms_str own = banks->items[b].proj;
+        size_t i = 0;
+        if (is_proj(own, wanted)) return false;
+        while (i < n && !ms_str_equal(seen[i], own)) i++;
+        if (i < n || n == MOST || used >= size) continue;
+        seen[n++] = own;
+        used += (size_t)snprintf(list + used, size - used, "%s%s", n > 1 ? ", " : "", ms_str_shown(own).text);
+    }
+    return true;
+}
+
 /* Nothing fits: say what there is. */
 static ms_status nothing_fits(const ms_dump *d, const ms_dump_wanted *w, ms_err *err) {
     int32_t least = INT32_MAX, most = -1, most_expert = -1;
@@ -119,6 +136,10 @@ static ms_status nothing_fits(const ms_dump *d, const ms_dump_wanted *w, ms_err 
         return ms_err_set(err, MS_ERR_USAGE,
                           "tensor '%s' holds no such matrix; without --expert and --proj all of it is written",
                           ms_str_shown(ms_str_of(w->tensor)).text);
+    char list[400] = "";
+    if (w->proj && list_projections(&d->banks, w->proj, list, sizeof list))
+        return ms_err_set(err, MS_ERR_USAGE, "no projection '%s' in the model: it has %s",
+                          ms_str_shown(ms_str_of(w->proj)).text, list);
     return ms_err_set(err, MS_ERR_USAGE, "no such matrix: layers %d to %d have expert matrices or routers%s", (int)least,
                       (int)most, w->shared ? ", some perhaps no shared experts" : "");
 }
