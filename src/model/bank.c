@@ -31,6 +31,7 @@ typedef struct ms_builder {
     uint32_t (*stacks)[MS_PROJ_COUNT]; /* [n_layers] the stacked tensor of each projection, or MS_NO_TENSOR */
     bool outline;                      /* count the matrices, do not keep them */
     bool said_widths;                  /* that nothing tells the widths of experts */
+    bool again;                        /* the banks are complete and all is said: only matrices are wanted */
 } ms_builder;
 
 /* ---- the shape of one tensor ---- */
@@ -110,15 +111,18 @@ static ms_axes axes_of(const ms_builder *b, const ms_tensor *t, unsigned layout,
 /* ---- banks ---- */
 
 static void note(ms_builder *b, const ms_tensor *t, const char *code, const char *text) {
+    if (b->again) return;
     ms_notes_add(&b->out->notes, MS_NOTE_WARNING, code, b->ckpt->files[t->file].name, t->stored->name, MS_NOTE_NO_OFFSET, "%s",
                  text);
 }
 
+static ms_str key_text(const ms_bank_key *key) { return (ms_str){(const char *)key, sizeof *key}; }
+
 static bool find_bank(ms_builder *b, const ms_bank_key *key, uint32_t *out) {
     ms_banks *const banks = b->out;
-    size_t *slot = ms_map_find(&b->by_key, (ms_str){(const char *)key, sizeof *key});
+    size_t *slot = ms_map_find(&b->by_key, key_text(key));
     if (!slot) {
-        const ms_str kept = ms_arena_copy(&banks->arena, (ms_str){(const char *)key, sizeof *key});
+        const ms_str kept = ms_arena_copy(&banks->arena, key_text(key));
         if (!kept.text || !ms_map_add(&b->by_key, kept, banks->n, &slot, NULL)) return false;
         if (!MS_VEC_PUSH(banks, (ms_bank){0}) || !MS_VEC_PUSH(&b->keys, *key)) return false;
     }
@@ -153,12 +157,15 @@ static bool bank_of(ms_builder *b, const ms_tensor *t, ms_proj proj, ms_split sp
     return true;
 }
 
+static void count_matrix(ms_bank *bank, const ms_matrix *m) {
+    if (bank->n_matrices++ == 0) bank->rows = m->rows, bank->cols = m->cols;
+    if (bank->rows != m->rows) bank->rows = MS_BANK_VARIES;
+    if (bank->cols != m->cols) bank->cols = MS_BANK_VARIES;
+}
+
 static bool add_matrix(ms_builder *b, const ms_tensor *t, ms_proj proj, ms_split split, ms_matrix m) {
     if (!bank_of(b, t, proj, split, &m.bank)) return false;
-    ms_bank *const bank = &b->out->items[m.bank];
-    if (bank->n_matrices++ == 0) bank->rows = m.rows, bank->cols = m.cols;
-    if (bank->rows != m.rows) bank->rows = MS_BANK_VARIES;
-    if (bank->cols != m.cols) bank->cols = MS_BANK_VARIES;
+    if (!b->again) count_matrix(&b->out->items[m.bank], &m);
     m.tensor = (uint32_t)(t - b->ckpt->tensors);
     return b->outline || MS_VEC_PUSH(&b->matrices, m);
 }
@@ -371,6 +378,16 @@ static bool place_matrices(ms_builder *b, const uint32_t *place, size_t *next) {
     return true;
 }
 
+/* What is added from now on goes to the banks in their order. */
+static void number_anew(ms_builder *b, const uint32_t *place) {
+    for (size_t i = 0; i < b->keys.n; i++) *ms_map_find(&b->by_key, key_text(&b->keys.items[i])) = place[i];
+    for (size_t p = 0; p < b->ckpt->n_patterns; p++)
+        for (int part = 0; part < MAX_SPLITS; part++) {
+            uint32_t *const bank = &b->recent[p].banks[part];
+            if (*bank != UINT32_MAX) *bank = place[*bank];
+        }
+}
+
 /* Puts the banks into order, and behind each other the matrices of each. */
 static bool arrange(ms_builder *b) {
     ms_banks *const banks = b->out;
@@ -384,6 +401,7 @@ static bool arrange(ms_builder *b) {
         qsort_r(order, n, sizeof *order, compare_keys_of, b->keys.items);
         for (size_t i = 0; i < n; i++) place[order[i]] = (uint32_t)i, sorted[i] = banks->items[order[i]];
         memcpy(banks->items, sorted, n * sizeof *sorted);
+        number_anew(b, place);
         ok = b->outline || place_matrices(b, place, next);
     }
     ms_mem_free(order), ms_mem_free(place), ms_mem_free(next), ms_mem_free(sorted);
@@ -403,16 +421,20 @@ static bool build(ms_builder *b) {
     return arrange(b);
 }
 
+static void free_builder(ms_builder *b) {
+    ms_map_free(&b->by_key);
+    MS_VEC_FREE(&b->keys);
+    MS_VEC_FREE(&b->matrices);
+    ms_mem_free(b->recent);
+    ms_mem_free(b->stacks);
+}
+
 static ms_status make(ms_banks *out, const ms_checkpoint *ckpt, bool outline, ms_err *err) {
     *out = (ms_banks){0};
     if (!ckpt->patterns) return MS_OK;
     ms_builder b = {.ckpt = ckpt, .out = out, .outline = outline};
     const bool ok = build(&b);
-    ms_map_free(&b.by_key);
-    MS_VEC_FREE(&b.keys);
-    MS_VEC_FREE(&b.matrices);
-    ms_mem_free(b.recent);
-    ms_mem_free(b.stacks);
+    free_builder(&b);
     if (!ok) ms_banks_free(out);
     return ok ? MS_OK : ms_err_memory(err, "the banks");
 }
@@ -426,6 +448,50 @@ void ms_banks_free(ms_banks *banks) {
     MS_VEC_FREE(&banks->matrices);
     ms_notes_free(&banks->notes);
     ms_arena_free(&banks->arena);
+}
+
+/* ---- tensor by tensor ---- */
+
+ms_status ms_bank_cutter_open(ms_bank_cutter **out, const ms_checkpoint *ckpt, ms_err *err) {
+    ms_bank_cutter *const cutter = ms_mem_zalloc(sizeof *cutter);
+    ms_builder *const b = ms_mem_zalloc(sizeof *b);
+    if (cutter && b) {
+        cutter->builder = b;
+        *b = (ms_builder){.ckpt = ckpt, .out = &cutter->outline, .outline = true};
+    }
+    *out = cutter;
+    if (cutter && b && (!ckpt->patterns || build(b))) {
+        b->outline = false, b->again = true;
+        return MS_OK;
+    }
+    if (!cutter) ms_mem_free(b);
+    ms_bank_cutter_close(cutter);
+    *out = NULL;
+    return ms_err_memory(err, "the banks");
+}
+
+static int compare_cut(const void *a, const void *b) {
+    const ms_matrix *const x = a, *const y = b;
+    return x->bank != y->bank ? (x->bank < y->bank ? -1 : 1) : compare_matrices(a, b);
+}
+
+ms_status ms_bank_cutter_cut(ms_bank_cutter *cutter, uint32_t tensor, ms_err *err) {
+    ms_builder *const b = cutter->builder;
+    const ms_tensor *const t = &b->ckpt->tensors[tensor];
+    b->matrices.n = 0;
+    const bool ok = !b->ckpt->patterns || !is_banked(t->role) || add_tensor(b, t);
+    if (b->matrices.n > 1) qsort(b->matrices.items, b->matrices.n, sizeof *b->matrices.items, compare_cut);
+    cutter->matrices = b->matrices.items;
+    cutter->n_matrices = ok ? b->matrices.n : 0;
+    return ok ? MS_OK : ms_err_memory(err, "the banks");
+}
+
+void ms_bank_cutter_close(ms_bank_cutter *cutter) {
+    if (!cutter) return;
+    if (cutter->builder) free_builder(cutter->builder);
+    ms_mem_free(cutter->builder);
+    ms_banks_free(&cutter->outline);
+    ms_mem_free(cutter);
 }
 
 void ms_matrix_derived_name(const ms_checkpoint *ckpt, const ms_banks *banks, const ms_matrix *matrix, ms_buf *out) {

@@ -63,6 +63,25 @@ ms_status ms_banks_from_family(ms_banks *out, const ms_checkpoint *ckpt, ms_err 
 ms_status ms_banks_outline(ms_banks *out, const ms_checkpoint *ckpt, ms_err *err);
 void ms_banks_free(ms_banks *banks);
 
+/* The same banks for those who cannot hold all matrices at once, tensor by tensor:
+ *
+ *     MS_TRY(ms_bank_cutter_open(&cutter, ckpt, err));
+ *     MS_TRY(ms_bank_cutter_cut(cutter, tensor, err));
+ *     for (size_t m = 0; m < cutter->n_matrices; m++) use(&cutter->matrices[m]);     // in the order of the banks
+ *     ms_bank_cutter_close(cutter);
+ */
+typedef struct ms_bank_cutter {
+    ms_banks outline;          /* all banks, as ms_banks_outline makes them; what `bank` of a matrix counts */
+    const ms_matrix *matrices; /* [n_matrices] of the tensor that was cut last */
+    size_t n_matrices;
+    struct ms_builder *builder; /* owned */
+} ms_bank_cutter;
+/* Owned. */
+ms_status ms_bank_cutter_open(ms_bank_cutter **out, const ms_checkpoint *ckpt, ms_err *err);
+/* tensor: an index into the checkpoint's; it may hold no matrices. */
+ms_status ms_bank_cutter_cut(ms_bank_cutter *cutter, uint32_t tensor, ms_err *err);
+void ms_bank_cutter_close(ms_bank_cutter *cutter); /* NULL-safe */
+
 /* "<tensor>::<proj>" or "<tensor>::split[rows]::<proj>" (cols; "rows,interleaved"). Written to *out. */
 void ms_matrix_derived_name(const ms_checkpoint *ckpt, const ms_banks *banks, const ms_matrix *matrix, ms_buf *out);
 

@@ -177,3 +177,40 @@ TEST(banks_outline_agrees_with_the_banks) {
     ms_banks_free(&banks), ms_banks_free(&outline);
     ms_checkpoint_close(ckpt);
 }
+
+static bool same_matrix(const ms_matrix *a, const ms_matrix *b) {
+    return a->tensor == b->tensor && a->expert == b->expert && a->bank == b->bank && a->rows == b->rows && a->cols == b->cols &&
+           a->first == b->first && a->row_stride == b->row_stride && a->col_stride == b->col_stride;
+}
+
+/* Tensors of one matrix, of fused halves, of nothing; in any order, and more than once. */
+TEST(bank_cutter_cuts_the_banks_tensor_by_tensor) {
+    ms_err err = {0};
+    ms_arena arena = {0};
+    ms_banks banks;
+    ms_bank_cutter *cutter;
+    ms_checkpoint *const ckpt = make_model(
+        &arena, NULL,
+        (const char *const[]){"layers.1.mlp.experts.gate_up_proj F32 2x8x6", "layers.0.mlp.experts.1.up_proj.weight F32 4x6",
+                              "layers.1.mlp.experts.down_proj F32 2x6x4", "layers.0.mlp.experts.0.up_proj.weight F32 4x6",
+                              "layers.0.mlp.gate.weight F32 2x6", "norm.weight F32 6", NULL});
+    CHECK_OK(ms_banks_from_family(&banks, ckpt, &err), &err);
+    CHECK_OK(ms_bank_cutter_open(&cutter, ckpt, &err), &err);
+    CHECK_EQ_I64(cutter->outline.n, banks.n);
+    for (size_t i = 0; i < 2 * ckpt->n_tensors; i++) {
+        const uint32_t tensor = (uint32_t)((2 * ckpt->n_tensors - 1 - i) % ckpt->n_tensors);
+        size_t n = 0;
+        CHECK_OK(ms_bank_cutter_cut(cutter, tensor, &err), &err);
+        for (size_t m = 0; m < banks.matrices.n; m++)
+            if (banks.matrices.items[m].tensor == tensor) {
+                CHECK(n < cutter->n_matrices && same_matrix(&cutter->matrices[n], &banks.matrices.items[m]));
+                n++;
+            }
+        CHECK_EQ_I64(cutter->n_matrices, n);
+    }
+    for (size_t b = 0; b < banks.n; b++) CHECK_EQ_I64(cutter->outline.items[b].n_matrices, banks.items[b].n_matrices);
+    ms_bank_cutter_close(cutter);
+    ms_banks_free(&banks);
+    ms_checkpoint_close(ckpt);
+    ms_arena_free(&arena);
+}

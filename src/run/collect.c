@@ -201,13 +201,14 @@ static void say_warnings(const ms_collect_state *c) {
 static void free_state(ms_collect_state *c) {
     ms_scan_destroy(c->scan);
     ms_extractor_destroy(c->extractor);
-    if (c->has_families) ms_banks_free(&c->families);
+    ms_bank_cutter_close(c->families);
     ms_checkpoint_close(c->ckpt);
     ms_index_report_free(&c->index);
     ms_run_plan_free(&c->plan);
     ms_run_config_free(&c->config);
     ms_notes_free(&c->warnings);
     ms_mem_free(c->order);
+    ms_mem_free(c->n_bytes);
     ms_mem_free(c->schemes);
     MS_VEC_FREE(&c->tensors);
     ms_arena_free(&c->arena);
@@ -229,7 +230,7 @@ ms_status ms_collect(const ms_collect_options *options, ms_collect_summary *summ
     else if (c->interrupted)
         status = ms_err_set(&failure, MS_ERR_INTERRUPTED,
                             "interrupted: %zu of %zu expert matrices are done and written to %s; run it again for the rest",
-                            summary->matrix_stats_rows, c->extractor->banks.matrices.n, ms_str_shown(c->run_dir).text);
+                            summary->matrix_stats_rows, c->n_matrices, ms_str_shown(c->run_dir).text);
     free_state(c);
     ms_mem_free(c);
     return status == MS_OK ? MS_OK : ms_err_set(err, status, "%s", failure.text);

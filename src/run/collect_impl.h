@@ -22,9 +22,10 @@ typedef struct ms_collect_examples { /* distinct names, the first ones; borrowed
     size_t n;
 } ms_collect_examples;
 
-typedef struct ms_collect_tensor { /* one that was extracted, or that looked like experts and was not */
+typedef struct ms_collect_tensor { /* one that was extracted, or that looked like experts and was not. There may be a million */
+    const char *reason;            /* why not */
     uint32_t tensor;
-    ms_extract_result result;
+    ms_extract_via via;
 } ms_collect_tensor;
 
 typedef enum ms_artifact {
@@ -57,9 +58,8 @@ typedef struct ms_collect_state {
     ms_notes warnings;
 
     ms_run_plan plan;
-    ms_checkpoint *ckpt; /* NULL when there is no file to read */
-    ms_banks families;
-    bool has_families;
+    ms_checkpoint *ckpt;      /* NULL when there is no file to read */
+    ms_bank_cutter *families; /* owned; NULL when they are not asked */
     ms_extractor *extractor;
     uint32_t *order;       /* owned; [n_tensors]: tensors in the order of the rows */
     ms_index_report index; /* of what was found against the index */
@@ -67,6 +67,8 @@ typedef struct ms_collect_state {
     MS_VEC(ms_collect_tensor) tensors; /* in the order of the rows */
     ms_collect_examples by_rule, by_family, by_fallback, unmatched, candidates;
     size_t n_candidates; /* float tensors that might be experts */
+    size_t n_matrices;   /* of all tensors */
+    uint64_t *n_bytes;   /* owned; [n_files]: of matrices, as stored */
 
     ms_mlx_scheme *schemes; /* owned; [config.n_schemes] */
     size_t n_schemes;       /* 0 when mlx.enabled is false */
@@ -86,8 +88,13 @@ typedef struct ms_collect_out {
 
 typedef struct ms_collect_batch { /* tensors whose matrices are measured together: [first, end) of c->tensors */
     size_t first_tensor, end_tensor;
-    size_t first_matrix, n_matrices; /* of extractor->banks.matrices; what the scan numbers from 0 */
+    MS_VEC(ms_extract_result) results; /* of each; their matrices, and no others, are in extractor->banks */
 } ms_collect_batch;
+
+typedef struct ms_collect_row_source { /* the tensor that rows are about */
+    const ms_tensor *tensor;
+    const ms_extract_result *result;
+} ms_collect_row_source;
 
 typedef struct ms_collect_wide { /* matrix_stats or quant_sim in the making */
     ms_collect_state *c;
@@ -95,7 +102,6 @@ typedef struct ms_collect_wide { /* matrix_stats or quant_sim in the making */
     ms_table *table;   /* of out */
     size_t n_measured; /* columns */
     ms_buf derived;    /* the name of the matrices at hand */
-    const ms_collect_batch *batch;
 } ms_collect_wide;
 
 typedef struct ms_collect_rows {
@@ -108,8 +114,10 @@ const char *ms_artifact_name(ms_artifact artifact); /* "tensor_inventory", ... *
 void ms_collect_say(const ms_collect_state *c, const char *format, ...) MS_PRINTF(2, 3);
 double ms_collect_seconds(const ms_collect_state *c);
 
-/* collect_tensors.c: opens the files, decides what every tensor is, fills order, tensors, extractor->banks, index. */
+/* collect_tensors.c: opens the files, decides what every tensor is, fills order, tensors, n_matrices, n_bytes, index. */
 ms_status ms_collect_tensors(ms_collect_state *c, ms_err *err);
+/* What was extracted of c->tensors.items[i] goes to extractor->banks again. */
+ms_status ms_collect_extract_again(ms_collect_state *c, size_t i, ms_extract_result *result, ms_err *err);
 
 /* collect_scan.c: measures all matrices and writes tensor_inventory, matrix_stats and quant_sim; sets c->interrupted. MS_ERR_IO when a file
  * changed meanwhile. */

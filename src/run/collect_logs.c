@@ -133,7 +133,7 @@ static void put_summaries(ms_json_out *json, const ms_collect_state *c) {
     ms_json_put_begin(json, "scan_summary");
     ms_json_put_u64(json, "files_scanned", s->files_scanned);
     ms_json_put_u64(json, "tensors_observed", s->tensors_observed);
-    if (c->interrupted) ms_json_put_u64(json, "matrices_wanted", c->extractor->banks.matrices.n);
+    if (c->interrupted) ms_json_put_u64(json, "matrices_wanted", c->n_matrices);
     ms_json_out_end(json);
     ms_json_put_begin(json, "extraction_summary");
     ms_json_put_u64(json, "extracted_by_rule", s->extracted_by_rule);

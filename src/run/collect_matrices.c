@@ -58,13 +58,11 @@ static ms_status create_wide(ms_table **out, const columns parts[static N_PARTS]
     return status;
 }
 
-/* The number of a matrix among the results of the scan. */
-static size_t result_of(const ms_collect_wide *w, size_t matrix) { return matrix - w->batch->first_matrix; }
-
 /* Returns the next column. */
-static size_t put_identity(const ms_collect_wide *w, const ms_collect_tensor *from, const ms_bank *bank, const ms_matrix *m) {
+static size_t put_identity(const ms_collect_wide *w, const ms_collect_row_source *from, const ms_bank *bank,
+                           const ms_matrix *m) {
     ms_table *const table = w->table;
-    const ms_tensor *const t = &w->c->ckpt->tensors[from->tensor];
+    const ms_tensor *const t = from->tensor;
     ms_table_str(table, 0, w->c->ckpt->files[t->file].path);
     ms_table_str(table, 1, t->stored->name);
     ms_table_str(table, 2, ms_buf_str(&w->derived));
@@ -76,9 +74,10 @@ static size_t put_identity(const ms_collect_wide *w, const ms_collect_tensor *fr
 }
 
 /* The columns of a row from left to right. */
-static ms_status stats_row(ms_collect_wide *w, const ms_collect_tensor *from, const ms_bank *bank, size_t matrix, ms_err *err) {
+static ms_status stats_row(ms_collect_wide *w, const ms_collect_row_source *from, const ms_bank *bank, size_t matrix,
+                           ms_err *err) {
     const ms_matrix *const m = &w->c->extractor->banks.matrices.items[matrix];
-    const ms_tensor *const t = &w->c->ckpt->tensors[from->tensor];
+    const ms_tensor *const t = from->tensor;
     const bool shared = bank->role == MS_ROLE_SHARED_EXPERT;
     size_t at = put_identity(w, from, bank, m);
     ms_table_bool(w->table, at++, !shared);
@@ -86,20 +85,20 @@ static ms_status stats_row(ms_collect_wide *w, const ms_collect_tensor *from, co
     ms_table_i64(w->table, at++, (int64_t)m->rows);
     ms_table_i64(w->table, at++, (int64_t)m->cols);
     ms_table_str(w->table, at++, ms_collect_dtype_name(t->stored));
-    ms_scan_emit_stats(w->c->scan, result_of(w, matrix), w->table, at);
+    ms_scan_emit_stats(w->c->scan, matrix, w->table, at);
     at += w->n_measured;
     ms_table_str(w->table, at++, ms_str_of(bank->section ? bank->section : ""));
     ms_table_str(w->table, at++, ms_str_of(t->scheme ? t->scheme : ""));
-    ms_table_str(w->table, at++, ms_str_of(ms_extract_via_name(from->result.via)));
-    ms_table_str(w->table, at, from->result.rule);
+    ms_table_str(w->table, at++, ms_str_of(ms_extract_via_name(from->result->via)));
+    ms_table_str(w->table, at, from->result->rule);
     return ms_collect_out_end_row(&w->out, err);
 }
 
-static ms_status quant_row(ms_collect_wide *w, const ms_collect_tensor *from, const ms_bank *bank, size_t matrix, size_t scheme,
-                           ms_err *err) {
+static ms_status quant_row(ms_collect_wide *w, const ms_collect_row_source *from, const ms_bank *bank, size_t matrix,
+                           size_t scheme, ms_err *err) {
     const ms_matrix *const m = &w->c->extractor->banks.matrices.items[matrix];
     const ms_mlx_scheme *const s = &w->c->schemes[scheme];
-    const ms_dtype compute = ms_mlx_scheme_compute(s, w->c->ckpt->tensors[from->tensor].stored->dtype);
+    const ms_dtype compute = ms_mlx_scheme_compute(s, from->tensor->stored->dtype);
     size_t at = put_identity(w, from, bank, m);
     ms_table_bool(w->table, at++, bank->role == MS_ROLE_SHARED_EXPERT);
     ms_table_i64(w->table, at++, (int64_t)m->rows);
@@ -108,7 +107,7 @@ static ms_status quant_row(ms_collect_wide *w, const ms_collect_tensor *from, co
     ms_table_str(w->table, at++, s->mode_name);
     ms_table_i64(w->table, at++, s->bits);
     ms_table_i64(w->table, at++, s->group_size);
-    ms_scan_emit_quant(w->c->scan, result_of(w, matrix), scheme, w->table, at);
+    ms_scan_emit_quant(w->c->scan, matrix, scheme, w->table, at);
     at += w->n_measured;
     ms_table_str(w->table, at++, ms_str_of(ms_mlx_profile_name(s->profile)));
     ms_table_str(w->table, at, ms_str_of(ms_dtype_info_of(compute)->numpy_name));
@@ -116,16 +115,16 @@ static ms_status quant_row(ms_collect_wide *w, const ms_collect_tensor *from, co
 }
 
 /* One warning for a bank and a scheme that failed on it. */
-static void warn_of_scheme(ms_collect_wide *w, const ms_collect_tensor *from, const ms_bank *bank, size_t scheme) {
+static void warn_of_scheme(ms_collect_wide *w, const ms_collect_row_source *from, const ms_bank *bank, size_t scheme) {
     const ms_collect_state *const c = w->c;
     for (size_t i = 0; i < bank->n_matrices; i++) {
-        const size_t result = result_of(w, bank->first_matrix + i);
+        const size_t result = bank->first_matrix + i;
         if (!ms_scan_is_done(c->scan, result) || ms_scan_matrix_error(c->scan, result)) continue;
         ms_str text = ms_scan_quant_error(c->scan, result, scheme);
         if (text.size == 0) continue;
         const size_t colon = ms_str_find(text, MS_STR(": "), 0); /* "ValueError: ..." */
         if (colon != SIZE_MAX) text = ms_str_sub(text, colon + 2, text.size);
-        const ms_tensor *const t = &c->ckpt->tensors[from->tensor];
+        const ms_tensor *const t = from->tensor;
         ms_notes_add(&w->c->warnings, MS_NOTE_WARNING, "quant.failed", c->ckpt->files[t->file].path, t->stored->name,
                      MS_NOTE_NO_OFFSET, "[quant_sim] scheme=%s failed: %.*s", ms_str_shown(c->schemes[scheme].name).text,
                      (int)text.size, text.text);
@@ -133,32 +132,32 @@ static void warn_of_scheme(ms_collect_wide *w, const ms_collect_tensor *from, co
     }
 }
 
-static void warn_of_matrix(ms_collect_wide *w, const ms_collect_tensor *from, const ms_matrix *m, size_t matrix) {
-    const ms_err *const why = ms_scan_matrix_error(w->c->scan, result_of(w, matrix));
+static void warn_of_matrix(ms_collect_wide *w, const ms_collect_row_source *from, const ms_matrix *m, size_t matrix) {
+    const ms_err *const why = ms_scan_matrix_error(w->c->scan, matrix);
     if (!why) return;
-    const ms_tensor *const t = &w->c->ckpt->tensors[from->tensor];
+    const ms_tensor *const t = from->tensor;
     ms_notes_add(&w->c->warnings, MS_NOTE_WARNING, "read.failed", w->c->ckpt->files[t->file].path, t->stored->name,
                  MS_NOTE_NO_OFFSET, "[read] expert %d of %s: %s", (int)m->expert, ms_str_shown(ms_buf_str(&w->derived)).text,
                  why->text);
 }
 
-typedef ms_status bank_rows(ms_collect_wide *w, const ms_collect_tensor *from, const ms_bank *bank, ms_err *err);
+typedef ms_status bank_rows(ms_collect_wide *w, const ms_collect_row_source *from, const ms_bank *bank, ms_err *err);
 
-static ms_status stats_rows(ms_collect_wide *w, const ms_collect_tensor *from, const ms_bank *bank, ms_err *err) {
+static ms_status stats_rows(ms_collect_wide *w, const ms_collect_row_source *from, const ms_bank *bank, ms_err *err) {
     for (size_t i = 0; i < bank->n_matrices; i++) {
         const size_t matrix = bank->first_matrix + i;
-        if (!ms_scan_is_done(w->c->scan, result_of(w, matrix))) continue; /* interrupted */
+        if (!ms_scan_is_done(w->c->scan, matrix)) continue; /* interrupted */
         warn_of_matrix(w, from, &w->c->extractor->banks.matrices.items[matrix], matrix);
         MS_TRY(stats_row(w, from, bank, matrix, err));
     }
     return MS_OK;
 }
 
-static ms_status quant_rows(ms_collect_wide *w, const ms_collect_tensor *from, const ms_bank *bank, ms_err *err) {
+static ms_status quant_rows(ms_collect_wide *w, const ms_collect_row_source *from, const ms_bank *bank, ms_err *err) {
     for (size_t s = 0; s < w->c->n_schemes; s++) {
         warn_of_scheme(w, from, bank, s);
         for (size_t i = 0; i < bank->n_matrices; i++)
-            if (ms_scan_is_done(w->c->scan, result_of(w, bank->first_matrix + i)))
+            if (ms_scan_is_done(w->c->scan, bank->first_matrix + i))
                 MS_TRY(quant_row(w, from, bank, bank->first_matrix + i, s, err));
     }
     return MS_OK;
@@ -166,15 +165,15 @@ static ms_status quant_rows(ms_collect_wide *w, const ms_collect_tensor *from, c
 
 static ms_status put_rows(ms_collect_wide *w, const ms_collect_batch *batch, bank_rows *rows, ms_err *err) {
     const ms_collect_state *const c = w->c;
-    w->batch = batch;
     for (size_t i = batch->first_tensor; i < batch->end_tensor; i++) {
-        const ms_collect_tensor *const from = &c->tensors.items[i];
-        for (size_t b = 0; b < from->result.n_banks; b++) {
-            const ms_bank *const bank = &c->extractor->banks.items[from->result.first_bank + b];
+        const ms_extract_result *const result = &batch->results.items[i - batch->first_tensor];
+        const ms_collect_row_source from = {&c->ckpt->tensors[c->tensors.items[i].tensor], result};
+        for (size_t b = 0; b < result->n_banks; b++) {
+            const ms_bank *const bank = &c->extractor->banks.items[result->first_bank + b];
             ms_buf_clear(&w->derived);
-            ms_extract_derived_name(c->ckpt->tensors[from->tensor].stored->name, bank->split, bank->proj, &w->derived);
+            ms_extract_derived_name(from.tensor->stored->name, bank->split, bank->proj, &w->derived);
             if (w->derived.failed) return ms_err_memory(err, "a name");
-            MS_TRY(rows(w, from, bank, err));
+            MS_TRY(rows(w, &from, bank, err));
         }
     }
     return MS_OK;

@@ -1,6 +1,6 @@
 /*
  * Reads the matrices and writes their rows, batch by batch, so that memory does not grow with the model: a batch is the files
- * that follow each other until it has some ten thousand matrices.
+ * that follow each other until it has some ten thousand matrices, or a part of a file that has more.
  */
 #include <pthread.h>
 
@@ -8,7 +8,7 @@
 #include "files.h"
 #include "mem.h"
 
-enum { BATCH = 1 << 13 }; /* matrices, about */
+enum { BATCH = 1 << 13, MOST = 2 * BATCH }; /* matrices, about */
 
 /* ---- what is said meanwhile ---- */
 
@@ -41,14 +41,9 @@ static void advance(void *context, uint64_t n_bytes) {
 /* ---- options ---- */
 
 /* begins: [n_files + 1], in bytes as stored. */
-static void count_bytes(const ms_collect_state *c, uint64_t *begins) {
-    const ms_banks *const banks = &c->extractor->banks;
-    for (size_t i = 0; i < banks->matrices.n; i++) {
-        const ms_matrix *const m = &banks->matrices.items[i];
-        const ms_tensor *const t = &c->ckpt->tensors[m->tensor];
-        begins[t->file + 1] += m->rows * m->cols * ms_dtype_info_of(t->stored->dtype)->bits / 8;
-    }
-    for (size_t f = 1; f <= c->plan.n_files; f++) begins[f] += begins[f - 1];
+static void add_bytes(const ms_collect_state *c, uint64_t *begins) {
+    begins[0] = 0;
+    for (size_t f = 0; f < c->plan.n_files; f++) begins[f + 1] = begins[f] + c->n_bytes[f];
 }
 
 static ms_scan_options scan_options(const ms_collect_state *c, const char *cache, announcer *a) {
@@ -76,25 +71,27 @@ static uint32_t file_of(const ms_collect_state *c, size_t tensor) {
     return c->ckpt->tensors[c->tensors.items[tensor].tensor].file;
 }
 
-/* The batch that follows `last`; without tensors at the end. */
-static ms_collect_batch next_batch(const ms_collect_state *c, const ms_collect_batch *last) {
-    ms_collect_batch next = {.first_tensor = last->end_tensor, .first_matrix = last->first_matrix + last->n_matrices};
-    size_t i = next.first_tensor;
+/* The batch that follows the one at hand; without tensors at the end. */
+static ms_status next_batch(ms_collect_state *c, ms_collect_batch *batch, ms_err *err) {
+    const ms_banks *const banks = &c->extractor->banks;
+    size_t i = batch->first_tensor = batch->end_tensor;
+    batch->results.n = 0;
+    ms_extractor_clear(c->extractor);
     for (; i < c->tensors.n; i++) {
-        const ms_extract_result *const result = &c->tensors.items[i].result;
-        const bool file_begins = i > next.first_tensor && file_of(c, i) != file_of(c, i - 1);
-        if (file_begins && next.n_matrices >= BATCH) break;
-        for (size_t b = 0; b < result->n_banks; b++)
-            next.n_matrices += c->extractor->banks.items[result->first_bank + b].n_matrices;
+        const bool file_begins = i > batch->first_tensor && file_of(c, i) != file_of(c, i - 1);
+        if (banks->matrices.n >= (file_begins ? BATCH : MOST)) break;
+        ms_extract_result result;
+        MS_TRY(ms_collect_extract_again(c, i, &result, err));
+        if (!MS_VEC_PUSH(&batch->results, result)) return ms_err_memory(err, "a batch of tensors");
     }
-    next.end_tensor = i;
-    return next;
+    batch->end_tensor = i;
+    return MS_OK;
 }
 
 static ms_status scan_batch(ms_collect_state *c, const ms_collect_batch *batch, ms_collect_rows *rows, ms_err *err) {
-    if (batch->n_matrices > 0) {
-        const ms_matrix *const first = c->extractor->banks.matrices.items + batch->first_matrix;
-        const ms_status status = ms_scan_run(c->scan, c->ckpt, first, batch->n_matrices, err);
+    const ms_banks *const banks = &c->extractor->banks;
+    if (banks->matrices.n > 0) {
+        const ms_status status = ms_scan_run(c->scan, c->ckpt, banks->matrices.items, banks->matrices.n, err);
         if (status != MS_OK && status != MS_ERR_INTERRUPTED) return status;
         c->interrupted = status == MS_ERR_INTERRUPTED;
     }
@@ -103,10 +100,13 @@ static ms_status scan_batch(ms_collect_state *c, const ms_collect_batch *batch, 
 
 static ms_status scan_all(ms_collect_state *c, ms_collect_rows *rows, ms_err *err) {
     ms_collect_batch batch = {0};
+    ms_status status;
     do {
-        batch = next_batch(c, &batch);
-        MS_TRY(scan_batch(c, &batch, rows, err));
-    } while (batch.end_tensor < c->tensors.n && !c->interrupted);
+        status = next_batch(c, &batch, err);
+        if (status == MS_OK) status = scan_batch(c, &batch, rows, err);
+    } while (status == MS_OK && batch.end_tensor < c->tensors.n && !c->interrupted);
+    MS_VEC_FREE(&batch.results);
+    MS_TRY(status);
     return c->ckpt ? ms_checkpoint_unchanged(c->ckpt, err) : MS_OK; /* else the rows may be a mixture of two models */
 }
 
@@ -137,7 +137,7 @@ ms_status ms_collect_scan(ms_collect_state *c, ms_err *err) {
         ms_mem_free(begins);
         return ms_err_memory(err, "the scan");
     }
-    count_bytes(c, begins);
+    add_bytes(c, begins);
     c->summary->weight_bytes = begins[c->plan.n_files];
     announcer a = {.c = c, .lock = PTHREAD_MUTEX_INITIALIZER, .begins = begins};
     const ms_scan_options options = scan_options(c, cache.text, &a);

@@ -115,7 +115,7 @@ static ms_status inventory_row(ms_collect_out *out, uint32_t index, ms_err *err)
         if (shard.text) ms_table_str(table, column, shard);
         column++;
     }
-    if (c->has_families) {
+    if (c->families) {
         ms_table_str(table, column++, ms_str_of(ms_role_name(t->role)));
         ms_table_str(table, column, ms_str_of(t->scheme ? t->scheme : ""));
     }
@@ -127,7 +127,7 @@ ms_status ms_collect_write_inventory(ms_collect_state *c, ms_err *err) {
     size_t n = INV_MORE;
     memcpy(columns, inventory_columns, sizeof inventory_columns);
     for (size_t i = 0; c->plan.used && i < 2; i++) columns[n++] = index_columns[i];
-    for (size_t i = 0; c->has_families && i < 2; i++) columns[n++] = family_columns[i];
+    for (size_t i = 0; c->families && i < 2; i++) columns[n++] = family_columns[i];
     ms_table *table;
     MS_TRY(ms_table_create(&table, columns, n, err));
     ms_collect_out out;
@@ -152,7 +152,7 @@ static ms_status unmatched_row(ms_collect_out *out, const ms_collect_tensor *fro
     ms_table_str(table, 2, ms_collect_dtype_name(t->stored));
     put_shape(table, 3, t->stored);
     ms_table_i64(table, 4, t->stored->rank);
-    ms_table_str(table, 5, ms_str_of(from->result.reason));
+    ms_table_str(table, 5, ms_str_of(from->reason));
     return ms_collect_out_end_row(out, err);
 }
 
@@ -170,7 +170,7 @@ static ms_status write_unmatched(ms_collect_state *c, ms_err *err) {
     ms_collect_out out;
     ms_status status = ms_collect_out_open(&out, c, MS_ARTIFACT_UNMATCHED, table, err);
     for (size_t i = 0; status == MS_OK && i < c->tensors.n; i++)
-        if (c->tensors.items[i].result.via == MS_VIA_NONE) status = unmatched_row(&out, &c->tensors.items[i], err);
+        if (c->tensors.items[i].via == MS_VIA_NONE) status = unmatched_row(&out, &c->tensors.items[i], err);
     if (status == MS_OK) status = ms_collect_out_close(&out, err);
     ms_collect_out_abort(&out);
     c->summary->unmatched_tensors_rows = c->artifacts[MS_ARTIFACT_UNMATCHED].written.n_rows;

@@ -6,37 +6,25 @@
 
 /* ---- order ---- */
 
-typedef struct by_name {
-    ms_str name;
-    uint32_t tensor;
-} by_name;
-
-static int compare_names(const void *a, const void *b) {
-    const by_name *const x = a, *const y = b;
-    const int order = ms_str_compare(x->name, y->name);
-    return order ? order : x->tensor < y->tensor ? -1 : 1;
+static int compare_names(const void *a, const void *b, void *tensors) {
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    const ms_tensor *const all = tensors;
+    const int order = ms_str_compare(all[x].stored->name, all[y].stored->name);
+    return order ? order : x < y ? -1 : 1;
 }
 
 /* Files in the order of the plan; a safetensors file by name, as its own library lists it, others as they are stored. */
 static ms_status make_order(ms_collect_state *c, ms_err *err) {
     const ms_checkpoint *const ckpt = c->ckpt;
-    by_name *const sorted = ms_mem_alloc_array(ckpt->n_tensors + 1, sizeof *sorted);
     c->order = ms_mem_alloc_array(ckpt->n_tensors + 1, sizeof *c->order);
-    if (sorted && c->order)
-        for (size_t f = 0; f < ckpt->n_files; f++) {
-            const ms_file *const file = &ckpt->files[f];
-            by_name *const items = sorted + file->first_tensor;
-            for (size_t i = 0; i < file->n_tensors; i++) {
-                const size_t t = file->first_tensor + i;
-                items[i] = (by_name){ckpt->tensors[t].stored->name, (uint32_t)t};
-            }
-            if (file->n_tensors > 1 && file->reader && strcmp(file->reader->format->name, "safetensors") == 0)
-                qsort(items, file->n_tensors, sizeof *items, compare_names);
-            for (size_t i = 0; i < file->n_tensors; i++) c->order[file->first_tensor + i] = items[i].tensor;
-        }
-    const bool fine = sorted && c->order;
-    ms_mem_free(sorted);
-    return fine ? MS_OK : ms_err_memory(err, "the list of tensors");
+    if (!c->order) return ms_err_memory(err, "the list of tensors");
+    for (size_t i = 0; i < ckpt->n_tensors; i++) c->order[i] = (uint32_t)i;
+    for (size_t f = 0; f < ckpt->n_files; f++) {
+        const ms_file *const file = &ckpt->files[f];
+        if (file->n_tensors > 1 && file->reader && strcmp(file->reader->format->name, "safetensors") == 0)
+            qsort_r(c->order + file->first_tensor, file->n_tensors, sizeof *c->order, compare_names, ckpt->tensors);
+    }
+    return MS_OK;
 }
 
 /* ---- opening ---- */
@@ -64,7 +52,7 @@ static void take_notes(ms_collect_state *c, const ms_notes *notes) {
 
 static bool was_extracted(const ms_collect_state *c, ms_str name) {
     for (size_t i = 0; i < c->tensors.n; i++)
-        if (c->tensors.items[i].result.via != MS_VIA_NONE &&
+        if (c->tensors.items[i].via != MS_VIA_NONE &&
             ms_str_equal(c->ckpt->tensors[c->tensors.items[i].tensor].stored->name, name))
             return true;
     return false;
@@ -89,10 +77,10 @@ static ms_status open_files(ms_collect_state *c, ms_err *err) {
     MS_TRY(status);
     take_notes(c, &c->ckpt->notes);
     if (!c->config.parsing.families) return MS_OK;
-    MS_TRY(ms_banks_from_family(&c->families, c->ckpt, err));
-    c->has_families = true;
-    take_notes(c, &c->families.notes);
-    return ms_extractor_use_families(c->extractor, &c->families, err);
+    MS_TRY(ms_bank_cutter_open(&c->families, c->ckpt, err));
+    take_notes(c, &c->families->outline.notes);
+    ms_extractor_use_families(c->extractor, c->families);
+    return MS_OK;
 }
 
 static ms_status compare_with_index(ms_collect_state *c, ms_err *err) {
@@ -180,6 +168,16 @@ static ms_extract_source source_of(const ms_collect_state *c, uint32_t index) {
 /* Scales and the like belong to a tensor that has a row of its own. */
 static bool is_companion(const ms_extract_source *source) { return source->role == MS_ROLE_QUANT_AUX; }
 
+/* Those of the tensor that was extracted last: they are made again when their turn comes. */
+static void count_matrices(ms_collect_state *c, uint32_t index) {
+    const ms_banks *const banks = &c->extractor->banks;
+    const ms_tensor *const t = &c->ckpt->tensors[index];
+    c->n_matrices += banks->matrices.n;
+    for (size_t i = 0; i < banks->matrices.n; i++)
+        c->n_bytes[t->file] +=
+            banks->matrices.items[i].rows * banks->matrices.items[i].cols * ms_dtype_info_of(t->stored->dtype)->bits / 8;
+}
+
 static ms_status look_at(ms_collect_state *c, uint32_t index, ms_err *err) {
     const ms_extract_source source = source_of(c, index);
     const bool by_family = source.role == MS_ROLE_EXPERT || source.role == MS_ROLE_SHARED_EXPERT;
@@ -191,18 +189,29 @@ static ms_status look_at(ms_collect_state *c, uint32_t index, ms_err *err) {
     bool expertish;
     MS_TRY(ms_extract_is_expertish(c->extractor, &source, &expertish, err));
     if (!is_wanted(c, &source, expertish)) return MS_OK;
-    ms_collect_tensor found = {.tensor = index};
-    MS_TRY(ms_extract(c->extractor, &source, &found.result, err));
-    MS_TRY(check_storage(c, &source, &c->ckpt->tensors[index], &found.result, err));
-    const bool unmatched = found.result.via == MS_VIA_NONE;
+    ms_extract_result result;
+    ms_extractor_clear(c->extractor);
+    MS_TRY(ms_extract(c->extractor, &source, &result, err));
+    MS_TRY(check_storage(c, &source, &c->ckpt->tensors[index], &result, err));
+    const bool unmatched = result.via == MS_VIA_NONE;
     if (unmatched && (!c->config.scan.experts_only || !expertish || is_companion(&source))) return MS_OK;
-    count(c, &source, &found.result);
-    return MS_VEC_PUSH(&c->tensors, found) ? MS_OK : ms_err_memory(err, "the list of tensors");
+    count(c, &source, &result);
+    count_matrices(c, index);
+    const bool fine = MS_VEC_PUSH(&c->tensors, (ms_collect_tensor){result.reason, index, result.via});
+    return fine ? MS_OK : ms_err_memory(err, "the list of tensors");
+}
+
+ms_status ms_collect_extract_again(ms_collect_state *c, size_t i, ms_extract_result *result, ms_err *err) {
+    const ms_collect_tensor *const from = &c->tensors.items[i];
+    const ms_extract_source source = source_of(c, from->tensor);
+    return ms_extract_again(c->extractor, &source, from->via, result, err);
 }
 
 ms_status ms_collect_tensors(ms_collect_state *c, ms_err *err) {
     if (c->plan.n_files == 0) return compare_with_index(c, err);
     MS_TRY(open_files(c, err));
+    c->n_bytes = ms_mem_zalloc_array(c->ckpt->n_files, sizeof *c->n_bytes);
+    if (!c->n_bytes) return ms_err_memory(err, "the files");
     MS_TRY(make_order(c, err));
     MS_TRY(compare_with_index(c, err));
     c->summary->tensors_observed = c->ckpt->n_tensors;
@@ -212,7 +221,5 @@ ms_status ms_collect_tensors(ms_collect_state *c, ms_err *err) {
         MS_TRY(look_at(c, c->order[i], err));
     }
     take_unexplained(c);
-    ms_extractor_forget_families(c->extractor);
-    ms_banks_free(&c->families);
     return MS_OK;
 }

@@ -162,6 +162,7 @@ typedef enum outcome {
 } outcome;
 
 static void warn(ms_extractor *x, const ms_extract_source *source, const char *code, const char *text, const char *what) {
+    if (x->again) return;
     ms_notes_add(x->warnings, MS_NOTE_WARNING, code, source->file, source->name, MS_NOTE_NO_OFFSET, "[extract] %s%s: %s", text,
                  ms_str_shown(source->name).text, what);
 }
@@ -169,6 +170,7 @@ static void warn(ms_extractor *x, const ms_extract_source *source, const char *c
 static ms_status note_issue(ms_extractor *x, const ms_extract_source *source, const ms_extract_rule *rule,
                             ms_proj_context context, ms_proj_action action, ms_split split, ms_str raw, ms_str resolved,
                             ms_err *err) {
+    if (x->again) return MS_OK;
     ms_buf derived = {0};
     ms_extract_derived_name(source->name, split, resolved, &derived);
     const ms_proj_issue issue = {.context = context,
@@ -317,26 +319,15 @@ static ms_status apply_rules(ms_extractor *x, const ms_extract_source *source, m
 
 /* ---- families, fallback ---- */
 
-/* The first place in family_order of that tensor or a later one. */
-static size_t lower_bound(const ms_extractor *x, uint32_t tensor) {
-    size_t from = 0, to = x->families->matrices.n;
-    while (from < to) {
-        const size_t middle = from + (to - from) / 2;
-        if (x->families->matrices.items[x->family_order[middle]].tensor < tensor) from = middle + 1;
-        else to = middle;
-    }
-    return from;
-}
-
 /* The tensor's part of each bank that the families see: matrices of one bank stand together. */
 static ms_status apply_family(ms_extractor *x, const ms_extract_source *source, outcome *out, ms_err *err) {
     *out = NEXT_STAGE;
     if (!x->families) return MS_OK;
     size_t last_bank = SIZE_MAX;
-    for (size_t i = lower_bound(x, source->tensor); i < x->families->matrices.n; i++) {
-        ms_matrix m = x->families->matrices.items[x->family_order[i]];
-        if (m.tensor != source->tensor) break;
-        const ms_bank *const from = &x->families->items[m.bank];
+    MS_TRY(ms_bank_cutter_cut(x->families, source->tensor, err));
+    for (size_t i = 0; i < x->families->n_matrices; i++) {
+        ms_matrix m = x->families->matrices[i];
+        const ms_bank *const from = &x->families->outline.items[m.bank];
         if ((from->role != MS_ROLE_EXPERT && from->role != MS_ROLE_SHARED_EXPERT) || m.rows == 0 || m.cols == 0) continue;
         if (last_bank != m.bank) {
             ms_bank bank = *from;
@@ -405,6 +396,20 @@ ms_status ms_extract(ms_extractor *x, const ms_extract_source *source, ms_extrac
     return MS_OK;
 }
 
+ms_status ms_extract_again(ms_extractor *x, const ms_extract_source *source, ms_extract_via via, ms_extract_result *result,
+                           ms_err *err) {
+    *result = (ms_extract_result){.via = via, .rule = MS_STR(""), .first_bank = x->banks.n};
+    outcome out;
+    ms_status status = MS_OK;
+    x->again = true;
+    if (via == MS_VIA_RULE) status = apply_rules(x, source, result, &out, err);
+    if (via == MS_VIA_FAMILY) status = apply_family(x, source, &out, err);
+    if (via == MS_VIA_FALLBACK) status = apply_fallback(x, source, result, &out, err);
+    x->again = false;
+    result->n_banks = x->banks.n - result->first_bank;
+    return status;
+}
+
 void ms_extract_undo(ms_extractor *x, ms_extract_result *result, const char *reason) {
     if (result->n_banks > 0) {
         x->banks.matrices.n = x->banks.items[result->first_bank].first_matrix;
@@ -448,27 +453,12 @@ static ms_status compile_rules(ms_extractor *x, ms_err *err) {
     return MS_OK;
 }
 
-static int by_tensor(const void *a, const void *b, void *context) {
-    const ms_matrix *const items = context, *const x = &items[*(const size_t *)a], *const y = &items[*(const size_t *)b];
-    if (x->tensor != y->tensor) return x->tensor < y->tensor ? -1 : 1;
-    return *(const size_t *)a < *(const size_t *)b ? -1 : 1;
-}
+void ms_extractor_use_families(ms_extractor *x, ms_bank_cutter *cutter) { x->families = cutter; }
 
-ms_status ms_extractor_use_families(ms_extractor *x, const ms_banks *banks, ms_err *err) {
-    const size_t n = banks->matrices.n;
-    ms_mem_free(x->family_order);
-    x->families = banks;
-    x->family_order = ms_mem_alloc_array(n + 1, sizeof *x->family_order);
-    if (!x->family_order) return ms_err_memory(err, "the banks");
-    for (size_t i = 0; i < n; i++) x->family_order[i] = i;
-    if (n > 0) qsort_r(x->family_order, n, sizeof *x->family_order, by_tensor, (void *)banks->matrices.items);
-    return MS_OK;
-}
-
-void ms_extractor_forget_families(ms_extractor *x) {
-    ms_mem_free(x->family_order);
-    x->family_order = NULL;
-    x->families = NULL;
+void ms_extractor_clear(ms_extractor *x) {
+    x->banks.n = 0;
+    x->banks.matrices.n = 0;
+    if (x->banks.arena.n_bytes > 0) ms_arena_free(&x->banks.arena);
 }
 
 ms_status ms_extractor_create(ms_extractor **out, const ms_run_config *config, ms_notes *warnings, ms_err *err) {
@@ -493,7 +483,6 @@ void ms_extractor_destroy(ms_extractor *x) {
     ms_regex_destroy(x->expert_regex);
     for (size_t i = 0; i < x->n_rules; i++) ms_regex_destroy(x->rules[i].regex);
     ms_mem_free(x->rules);
-    ms_mem_free(x->family_order);
     ms_mem_free(x->banks.items);
     MS_VEC_FREE(&x->banks.matrices);
     ms_arena_free(&x->banks.arena);

@@ -3,9 +3,10 @@
  *
  *     ms_extractor *extractor;
  *     MS_TRY(ms_extractor_create(&extractor, &config, &warnings, err));
- *     MS_TRY(ms_extractor_use_families(extractor, &family_banks, err));                    // unless there are none
+ *     ms_extractor_use_families(extractor, cutter);                                        // unless there are none
  *     for each tensor: MS_TRY(ms_extract(extractor, &source, &result, err));
- *     ... extractor->banks: the matrices of all of them, in order; extractor->report: tokens nobody could resolve ...
+ *     ... extractor->banks: the matrices of all of them, in order, until ms_extractor_clear ...
+ *     ... extractor->report: tokens nobody could resolve ...
  *     ms_extractor_destroy(extractor);
  *
  * The user's enabled rules come first, in order: the first whose pattern matches at the start of the name and whose ndim fits
@@ -31,7 +32,7 @@
 #include "regex.h"
 #include "run_config.h"
 
-typedef enum ms_extract_via { MS_VIA_NONE, MS_VIA_RULE, MS_VIA_FAMILY, MS_VIA_FALLBACK } ms_extract_via;
+typedef enum __attribute__((packed)) ms_extract_via { MS_VIA_NONE, MS_VIA_RULE, MS_VIA_FAMILY, MS_VIA_FALLBACK } ms_extract_via;
 const char *ms_extract_via_name(ms_extract_via via); /* "none", "rule", "family", "fallback" */
 
 typedef struct ms_extract_source { /* one tensor; texts borrowed for the call */
@@ -62,19 +63,18 @@ typedef struct ms_extractor {
     ms_regex *layer_regex, *expert_regex;
     ms_compiled_rule *rules; /* [n_rules], the enabled ones */
     size_t n_rules;
-    const ms_banks *families; /* or NULL */
-    size_t *family_order;     /* numbers of the family's matrices, by tensor */
+    ms_bank_cutter *families; /* borrowed, or NULL */
     ms_notes *warnings;       /* borrowed */
-    ms_banks banks;           /* what was extracted so far; a bank never spans tensors */
+    bool again;               /* what is done now was done before: nothing is to be said or counted */
+    ms_banks banks;           /* what was extracted since it was cleared; a bank never spans tensors */
     ms_proj_report report;
     size_t n_dropped_without_aliases;
 } ms_extractor;
 
 /* config and warnings must outlive the extractor. MS_ERR_USAGE for a broken pattern, naming its key. Owned. */
 ms_status ms_extractor_create(ms_extractor **out, const ms_run_config *config, ms_notes *warnings, ms_err *err);
-/* Banks of the family tables; borrowed. */
-ms_status ms_extractor_use_families(ms_extractor *extractor, const ms_banks *banks, ms_err *err);
-void ms_extractor_forget_families(ms_extractor *extractor); /* they may go */
+/* The family tables; borrowed until the last extraction. */
+void ms_extractor_use_families(ms_extractor *extractor, ms_bank_cutter *cutter);
 void ms_extractor_destroy(ms_extractor *extractor);
 
 /* Does it look like weights of experts? By its name ("experts" in it, or all words of a shared expert), by its role, or because
@@ -84,6 +84,13 @@ bool ms_extract_is_shared(const ms_extractor *extractor, const ms_extract_source
 
 /* MS_ERR_USAGE: a packed split that does not fit, under strict_packed_split; a pattern that costs too much. */
 ms_status ms_extract(ms_extractor *extractor, const ms_extract_source *source, ms_extract_result *result, ms_err *err);
+
+/* The same once more of a tensor that was extracted via `via`, without a warning. */
+ms_status ms_extract_again(ms_extractor *extractor, const ms_extract_source *source, ms_extract_via via,
+                           ms_extract_result *result, ms_err *err);
+
+/* Forgets the banks, and so first_bank of all results. */
+void ms_extractor_clear(ms_extractor *extractor);
 
 /* Takes the last extraction back: its tensor turned out to be unreadable. */
 void ms_extract_undo(ms_extractor *extractor, ms_extract_result *result, const char *reason);

@@ -1,6 +1,7 @@
 #include "extract.h"
 
 #include "extract_cut.h"
+#include "make_model.h"
 #include "mem.h"
 #include "test.h"
 
@@ -141,7 +142,9 @@ PROPERTY(extract_cut_finds_every_element, 300) {
 typedef struct bench {
     ms_run_config config;
     ms_notes notes;
-    ms_banks families;
+    ms_arena arena; /* of the model */
+    ms_checkpoint *ckpt;
+    ms_bank_cutter *families;
     ms_extractor *x;
     ms_err err;
 } bench;
@@ -157,9 +160,9 @@ static void end(bench *b) {
     ms_extractor_destroy(b->x);
     ms_run_config_free(&b->config);
     ms_notes_free(&b->notes);
-    MS_VEC_FREE(&b->families.matrices);
-    ms_mem_free(b->families.items);
-    ms_arena_free(&b->families.arena);
+    ms_bank_cutter_close(b->families);
+    ms_checkpoint_close(b->ckpt);
+    ms_arena_free(&b->arena);
 }
 
 static ms_extract_source source_of(const char *name, const uint64_t *shape, uint32_t rank) {
@@ -434,37 +437,52 @@ TEST(extract_families_stand_between_rules_and_guesses) {
     bench b;
     ms_extract_result r;
     CHECK(begin(&b, "{\"parsing\": {\"families\": true}, \"extract_rules\": [" RULE_2D "]}"));
-    const ms_bank banks[] = {
-        {.layer = 4, .section = "", .proj = MS_STR("gate_proj"), .role = MS_ROLE_EXPERT, .split = MS_SPLIT_ROWS},
-        {.layer = 4, .section = "", .proj = MS_STR("up_proj"), .role = MS_ROLE_EXPERT, .split = MS_SPLIT_ROWS},
-        {.layer = 4, .section = "", .proj = MS_STR("router"), .role = MS_ROLE_ROUTER}};
-    const ms_matrix matrices[] = {{.tensor = 1, .expert = 0, .bank = 0, .rows = 2, .cols = 6},
-                                  {.tensor = 1, .expert = 1, .bank = 0, .rows = 2, .cols = 6},
-                                  {.tensor = 1, .expert = 0, .bank = 1, .rows = 2, .cols = 6},
-                                  {.tensor = 2, .expert = 0, .bank = 2, .rows = 2, .cols = 6}};
-    for (size_t i = 0; i < 3; i++) CHECK(MS_VEC_PUSH(&b.families, banks[i]));
-    for (size_t i = 0; i < 4; i++) CHECK(MS_VEC_PUSH(&b.families.matrices, matrices[i]));
-    CHECK_OK(ms_extractor_use_families(b.x, &b.families, &b.err), &b.err);
+    b.ckpt = make_model(&b.arena, NULL,
+                        (const char *const[]){"norm.weight BF16 6", "layers.4.mlp.experts.gate_up_proj BF16 2x4x6",
+                                              "layers.4.mlp.gate.weight BF16 2x6", NULL});
+    const uint32_t stack = ms_name_index_find(&b.ckpt->by_name, MS_STR("layers.4.mlp.experts.gate_up_proj"));
+    const uint32_t router = ms_name_index_find(&b.ckpt->by_name, MS_STR("layers.4.mlp.gate.weight"));
+    CHECK_OK(ms_bank_cutter_open(&b.families, b.ckpt, &b.err), &b.err);
+    ms_extractor_use_families(b.x, b.families);
 
     ms_extract_source source = source_of("experts.gate_up_proj", s3, 3);
-    source.tensor = 1;
+    source.tensor = stack;
     source.is_float = false; /* quantised tensors come this way */
     CHECK_OK(ms_extract(b.x, &source, &r, &b.err), &b.err);
     CHECK(r.via == MS_VIA_FAMILY && r.n_banks == 2);
     ms_extract_undo(b.x, &r, ms_extract_unsupported_storage);
     CHECK(r.via == MS_VIA_NONE && r.n_banks == 0 && b.x->banks.n == 0 && b.x->banks.matrices.n == 0);
     CHECK_OK(ms_extract(b.x, &source, &r, &b.err), &b.err);
-    CHECK(bank_of(&b, &r, 0)->n_matrices == 2 && bank_of(&b, &r, 1)->n_matrices == 1 && bank_of(&b, &r, 1)->layer == 4);
+    CHECK(bank_of(&b, &r, 0)->n_matrices == 2 && bank_of(&b, &r, 1)->n_matrices == 2 && bank_of(&b, &r, 1)->layer == 4);
+    ms_extractor_clear(b.x);
+    CHECK_OK(ms_extract_again(b.x, &source, MS_VIA_FAMILY, &r, &b.err), &b.err);
+    CHECK(r.via == MS_VIA_FAMILY && r.first_bank == 0 && r.n_banks == 2 && b.x->banks.matrices.n == 4);
 
-    source.tensor = 2; /* the router's */
+    source.tensor = router; /* the router's */
     source.role = MS_ROLE_ROUTER;
     CHECK_OK(ms_extract(b.x, &source, &r, &b.err), &b.err);
     CHECK_EQ_TEXT(r.reason, "router");
 
     source = source_of("experts.3.w1.weight", s2, 2);
-    source.tensor = 1; /* a rule fits: it comes first */
+    source.tensor = stack; /* a rule fits: it comes first */
     CHECK_OK(ms_extract(b.x, &source, &r, &b.err), &b.err);
     CHECK(r.via == MS_VIA_RULE);
+    end(&b);
+}
+
+TEST(extract_again_says_nothing) {
+    bench b;
+    ms_extract_result first, again;
+    CHECK(begin(&b, "{\"extract_rules\": [" RULE_2D "], \"parsing\": {\"proj_aliases\": {\"gate_proj\": [\"w1\"]}}}"));
+    CHECK_OK(extract(&b, "experts.3.w9.weight", s2, 2, &first), &b.err);
+    CHECK(first.via == MS_VIA_RULE && b.x->report.rows.n == 1 && b.x->report.rows.items[0].count == 1);
+    ms_extractor_clear(b.x);
+    const ms_extract_source source = source_of("experts.3.w9.weight", s2, 2);
+    CHECK_OK(ms_extract_again(b.x, &source, first.via, &again, &b.err), &b.err);
+    CHECK(b.x->report.rows.n == 1 && b.x->report.rows.items[0].count == 1 && b.notes.n == 0);
+    CHECK(again.via == first.via && again.n_banks == 1 && ms_str_equal(again.rule, first.rule));
+    CHECK_EQ_STR(bank_of(&b, &again, 0)->proj, "w9");
+    CHECK_EQ_I64(matrix_of(&b, bank_of(&b, &again, 0), 0)->expert, 3);
     end(&b);
 }
 
