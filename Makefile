@@ -29,8 +29,8 @@ bench: build ## speed, beside the limits of the machine and beside NumPy and MLX
 	@tools/deps --oracle
 	@tests/bench/run $(PROGRAM)
 
-oracle: build ## compares with NumPy, MLX, pyarrow, DuckDB, ... (a virtual environment in .deps/oracle)
-	@tools/deps --oracle
+oracle: build ## compares with NumPy, MLX, pyarrow, DuckDB, ... (in .deps/oracle); TORCH=1: with torch and its kin too (6 GB)
+	@tools/deps --oracle $(if $(TORCH),--torch)
 	@tools/build release oracle_helpers
 	@tests/oracle/run build/release
 
