@@ -5,6 +5,8 @@
 #include "mem.h"
 #include "report_text.h"
 
+static const double alike = 1.02; /* times as large: less is not worth a sentence */
+
 typedef struct sentences {
     const ms_report_data *d;
     ms_buf *html;
@@ -306,9 +308,11 @@ static void say_layers(sentences *s) {
         if (median > proj_high) proj_high = median;
     }
     if (low_layer == high_layer || !(low > 0) || !(proj_low > 0) || d->n_projs < 2) return;
+    const double by_layer = high / low, by_proj = proj_high / proj_low;
     begin(s, false, "layers");
-    ms_buf_put_text(s->html, high / low > proj_high / proj_low ? "Layers differ more than projections"
-                                                               : "Projections differ more than layers");
+    ms_buf_put_text(s->html, by_layer < alike && by_proj < alike ? "Layers and projections are alike in size"
+                             : by_layer > by_proj                ? "Layers differ more than projections"
+                                                                 : "Projections differ more than layers");
     end_link(s);
     ms_buf_put_text(s->html, ": the median rms of a layer runs from ");
     ms_html_number(s->html, low);
