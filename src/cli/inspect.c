@@ -6,11 +6,13 @@
 
 static int64_t extent(uint64_t n) { return n > INT64_MAX ? -1 : (int64_t)n; }
 
-/* Shared experts of a layer: the config's number; where it has none, one module spelled in the singular is one expert. */
+/* Shared experts of a layer: the config's number; where it has none, one module spelled in the singular is one expert, and so is
+ * one whose width the config gives. */
 static int64_t shared_experts(const ms_checkpoint *ckpt, const ms_layer *layer) {
     if (!layer->has_shared) return 0;
     const int64_t stated = ms_config_at(&ckpt->model.shared_experts, layer->layer, -1);
-    return stated > 0 ? stated : layer->shared_is_one ? 1 : -1;
+    const bool is_one = layer->shared_is_one || ms_config_at(&ckpt->model.shared_width, layer->layer, 0) > 0;
+    return stated > 0 ? stated : is_one ? 1 : -1;
 }
 
 static int compare(const ms_layer *layer, const ms_bank *bank) {

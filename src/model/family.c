@@ -267,17 +267,18 @@ static bool row_fits(const ms_family_row *row, const ms_pattern *p) {
     }
 }
 
+/* The model type first, then a telltale, then the order of the list. */
 static const ms_entry *choose(const ms_classifier *c, size_t first, const ms_pattern *p) {
     const ms_entry *best = NULL;
-    bool best_is_told = false;
+    int best_told = 0;
     for (size_t i = first; i != SIZE_MAX; i = c->entries.items[i].next) {
         const ms_entry *const entry = &c->entries.items[i];
         if (!entry->row || !row_fits(entry->row, p)) continue;
         size_t f = 0;
         while (ms_families[f] != entry->family) f++;
-        const bool told = ms_model_config_is_type(&c->ckpt->model, entry->family->types) || c->told >> f & 1;
+        const int told = ms_model_config_is_type(&c->ckpt->model, entry->family->types) ? 2 : (int)(c->told >> f & 1);
         if (entry->family->only_when_told && !told) continue;
-        if (!best || (told && !best_is_told)) best = entry, best_is_told = told;
+        if (!best || told > best_told) best = entry, best_told = told;
     }
     return best;
 }

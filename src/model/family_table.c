@@ -258,6 +258,7 @@ static const ms_family_row common[] = {
     PLAIN("{moe}.router.e_score_correction_bias", ROUTER_AUX),
     PLAIN("{moe}.experts.e_score_correction_bias", ROUTER_AUX),
     PLAIN("{moe}.moe_statics.e_score_correction_bias", ROUTER_AUX),
+    PLAIN("{moe}.gate.moe_statics.e_score_correction_bias", ROUTER_AUX), /* ERNIE as transformers 5 holds it in memory */
     PLAIN("{moe}.gate.expert_bias", ROUTER_AUX),
     PLAIN("{moe}.router.expert_bias", ROUTER_AUX),
     PLAIN("{moe}.expert_bias", ROUTER_AUX),
@@ -372,7 +373,8 @@ static const ms_family families[] = {
     FAMILY("per-expert-w123", "Mixtral, Phi-3.5-MoE, MiniMax, LFM2 and others", NULL, NULL, false, per_expert_w123),
     FAMILY("gpt-oss", "gpt-oss", LIST("gpt_oss"), "{moe}.experts.gate_up_proj_bias", true, gpt_oss),
     FAMILY("inkling", "Inkling 2", LIST("inkling*"), NULL, true, inkling),
-    FAMILY("stacked-transposed", "Llama 4, Qwen3-VL", LIST("llama4*", "qwen3_vl_moe*"), NULL, true, stacked_transposed),
+    FAMILY("stacked-transposed", "Llama 4, Qwen3-VL", LIST("llama4*", "qwen3_vl_moe*", "openai_privacy_filter"), NULL, true,
+           stacked_transposed),
     FAMILY("stacked-fused", "Qwen3.5, Gemma 4, what transformers 5 holds in memory", NULL, NULL, false, stacked_fused),
     FAMILY("gpt-oss-original", "gpt-oss as OpenAI stores it", NULL, NULL, false, gpt_oss_original),
     FAMILY("mlx-switch", "conversions by mlx-lm", NULL, NULL, false, mlx_switch),

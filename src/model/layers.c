@@ -89,7 +89,8 @@ static ms_status gather(ms_layer_set *set, ms_err *err) {
     return MS_OK;
 }
 
-/* Experts stacked along an axis they share with something else: the router or the config gives their number. */
+/* Experts stacked along an axis they share with something else: the router or the config gives their number. Those that only pass
+ * their input on are none, though transformers 5 saves gates for them (LongCat). */
 static void size_stacks(ms_layer_set *set) {
     const ms_model_config *const config = &set->ckpt->model;
     for (size_t l = 0; l < set->items.n; l++) {
@@ -97,6 +98,12 @@ static void size_stacks(ms_layer_set *set) {
         if (layer->stacked_unsized && layer->experts == 0) {
             const int64_t n = layer->router_rows > 0 ? layer->router_rows : ms_config_at(&config->experts, layer->layer, 0);
             layer->experts = layer->present = n;
+        }
+        const int64_t stated = ms_config_at(&config->experts, layer->layer, 0),
+                      zero = ms_config_at(&config->zero_experts, 0, 0);
+        if (zero > 0 && stated > 0 && layer->experts - zero == stated) {
+            layer->experts = stated;
+            if (layer->present > stated) layer->present = stated;
         }
         for (int p = 0; p < MS_PROJ_COUNT && layer->present < layer->experts; p++) {
             const int64_t n = (int64_t)set->counts.items[l * MS_PROJ_COUNT + p];

@@ -368,6 +368,20 @@ def ernie4_5():
 
 
 @family
+def ernie4_5_saved_from_memory():
+    f = ernie4_5()
+    f.tensors = {n: t for n, t in f.tensors.items() if "moe_statics" not in n}
+    return f.add("model.layers.{l}.mlp.gate.moe_statics.e_score_correction_bias", (1, E), "router_aux", "F32")
+
+
+@family
+def kolibri():  # a width and no number: one shared expert
+    f = Family("per-expert", {"model_type": "kolibri1", **MOE, "shared_expert_intermediate_size": S}, shared=1)
+    f.each("model.layers.{l}.mlp.experts.{e}.", NAMED).add("model.layers.{l}.mlp.gate.weight", (E, H), "router")
+    return f.each("model.layers.{l}.mlp.shared_experts.", SHARED, "shared_expert")
+
+
+@family
 def nemotron_h():
     f = Family("per-expert", {"model_type": "nemotron_h", **ROUTED, "hybrid_override_pattern": "ME*", "n_shared_experts": 1}, layers=(1,), shared=1)
     f.each("backbone.layers.{l}.mixer.experts.{e}.", {"up_proj": (I, H), "down_proj": (H, I)})
@@ -485,6 +499,14 @@ def longcat():
         f.each(f"model.layers.{{l}}.mlps.{k}.", {"gate_proj": (30, H), "up_proj": (30, H), "down_proj": (H, 30)}, "dense_ffn")
         f.add(f"model.layers.{{l}}.input_layernorm.{k}.weight", (H,), "norm").add(f"model.layers.{{l}}.self_attn.{k}.o_proj.weight", (H, H), "attention")
     return f
+
+
+@family
+def longcat_saved_from_memory():  # transformers 5 has gates for identity experts
+    f = longcat()
+    f.family, f.tensors = "stacked-fused", {n: t for n, t in f.tensors.items() if ".experts." not in n}
+    f.add("model.layers.{l}.mlp.experts.gate_up_proj", (E + 3, 2 * I, H), "expert")
+    return f.add("model.layers.{l}.mlp.experts.down_proj", (E, H, I), "expert")
 
 
 @family

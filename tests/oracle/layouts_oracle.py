@@ -345,6 +345,15 @@ def gpt_oss_model(rng):
 
 
 @layout
+def openai_privacy_filter(rng):  # gpt-oss's names and biases, but halves
+    m = turned(Model(rng), "mlp", "router")
+    for layer in m.layers:
+        m.tensors[f"model.layers.{layer}.mlp.experts.gate_up_proj_bias"] = np.ones((4, 20), BF16)
+    m.config = {"model_type": "openai_privacy_filter", "hidden_size": 24, "num_local_experts": 4}
+    return m
+
+
+@layout
 def gpt_oss(rng):
     m = gpt_oss_model(rng)
     m.config = {"model_type": "gpt_oss", "hidden_size": 24, "num_local_experts": 4}
