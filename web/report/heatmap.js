@@ -35,6 +35,7 @@ function panel(g, metric, color, width, onPick) {
   const box = {x1: (d) => d.x, x2: (d) => d.x + 1, y1: (d) => d.y, y2: (d) => d.y + 1};
   const present = cells.filter((d) => d.value !== null), absent = cells.filter((d) => d.value === null);
   const experts = ticks(g.nRouted, Math.max(3, inner / 42));
+  const sharedName = (g.columns - experts.at(-1) - 0.5) * size + right > 50 ? "shared" : "s";
   const large = cells.length > 6000; // thousands of rectangles are slow to move about: one picture instead
   const svg = Plot.plot({
     ...base(),
@@ -54,7 +55,7 @@ function panel(g, metric, color, width, onPick) {
       Plot.rect(present.filter((d) => outlying.has(d.i)), {...box, stroke: css("--out"), strokeWidth: size > 8 ? 2 : 1, fill: "none", inset: gap}),
       Plot.text(ticks(g.layers.length, 16), {x: 0, y: (k) => k + 0.5, text: (k) => (flat ? "layer " : "") + (g.layers[k] < 0 ? "?" : String(g.layers[k])), textAnchor: "end", dx: -5, fill: css("--mute")}),
       Plot.text(experts, {x: (k) => k + 0.5, y: g.layers.length, text: String, dy: 11, fill: css("--mute")}),
-      g.hasShared ? Plot.text([g.nRouted], {x: (k) => k + 0.5, y: g.layers.length, text: () => ((g.nRouted - experts.at(-1)) * size > 40 ? "shared" : "s"), dy: 11, fill: css("--mute")}) : null,
+      g.hasShared ? Plot.text([sharedName], {x: g.columns, y: g.layers.length, text: String, textAnchor: "end", dx: right, dy: 11, fill: css("--mute")}) : null,
       Plot.text(["expert"], {frameAnchor: "bottom", dy: 28, fill: css("--mute")}),
       flat ? null : Plot.text(["layer"], {frameAnchor: "left", rotate: -90, dx: -26, fill: css("--mute")}),
       Plot.tip(present, Plot.pointer({
