@@ -78,6 +78,7 @@ ms_mlx_metrics ms_mlx_error_metrics(const ms_mlx_error *e, double eps, double fl
     m.scale_mean = sum_of(e->sum_scale) / n, m.scale_abs_mean = sum_of(e->sum_scale_abs) / n;
     m.scale_max = e->max_scale, m.scale_abs_max = e->max_scale_abs;
     if (isnan(m.scale_abs_mean)) m.scale_max = m.scale_abs_max = NAN; /* a scale is NaN; the maxima passed over it */
-    if (codec->mode == MS_MLX_AFFINE) m.bias_mean = sum_of(e->sum_bias) / n, m.bias_max = e->max_bias;
+    /* + 0: which zero is the largest depends on the kernel */
+    if (codec->mode == MS_MLX_AFFINE) m.bias_mean = sum_of(e->sum_bias) / n, m.bias_max = e->max_bias + 0.0;
     return m;
 }

@@ -297,6 +297,19 @@ TEST(mlx_metrics_with_a_broken_weight_are_nan_but_counted) {
     CHECK(isnan(ms_mlx_error_metrics(&e, 1e-12, 0).w_rel_fro));
 }
 
+TEST(mlx_largest_bias_is_no_negative_zero) {
+    const ms_mlx_quantiser q = quantiser_of((setting){"q1_g32", MS_DTYPE_F32, MS_MLX_CPU, 0});
+    ms_mlx_error e;
+    float w[64]; /* the bias of 1 bit is the smallest weight */
+    for (int i = 0; i < 64; i++) w[i] = i < 32 ? -0.0f : 0.0f;
+    for (int swapped = 0; swapped < 2; swapped++) {
+        ms_mlx_error_init(&e, &q, 0);
+        ms_mlx_error_add(&e, w + 32 * swapped, 1, 32);
+        ms_mlx_error_add(&e, w + 32 * !swapped, 1, 32);
+        CHECK(!signbit(ms_mlx_error_metrics(&e, 1e-12, 0).bias_max));
+    }
+}
+
 TEST(mlx_scales_with_one_that_is_nan_have_no_largest) {
     const ms_mlx_quantiser q = quantiser_of((setting){"q4_g32", MS_DTYPE_F32, MS_MLX_CPU, 0});
     ms_mlx_error e;
