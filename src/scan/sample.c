@@ -9,7 +9,10 @@
 #include "mem.h"
 #include "numpy_random.h"
 
-enum { SPARE = 8 }; /* samples kept beyond those in use */
+enum {
+    SPARE = 8,              /* samples kept beyond those in use */
+    MOST_IN_ORDER = 1 << 20 /* positions that are all of them: a longer file would tell nobody anything */
+};
 
 ms_status ms_samples_init(ms_samples *samples, int64_t k, uint64_t seed, const char *folder, size_t n_users, ms_err *err) {
     *samples = (ms_samples){.k = k, .seed = seed, .folder = folder, .n_items = n_users + SPARE};
@@ -57,18 +60,30 @@ static ms_status keep_on_disk(const ms_samples *samples, uint64_t n, const int64
     return status;
 }
 
+/* A run goes on without its cache. */
+static void keep(ms_samples *samples, uint64_t n, const int64_t *positions, size_t k) {
+    ms_err why = {0};
+    if (!samples->folder || k == 0) return;
+    const ms_status status = keep_on_disk(samples, n, positions, k, &why);
+    if (status != MS_OK && samples->cache_error.status == MS_OK) samples->cache_error = why;
+}
+
+static ms_status take_all(ms_samples *samples, ms_sample *item, uint64_t n, ms_err *err) {
+    *item = (ms_sample){.n = n, .n_positions = (size_t)n};
+    if (!samples->folder || n == 0 || n > MOST_IN_ORDER) return MS_OK;
+    int64_t *const positions = ms_mem_alloc_array((size_t)n, sizeof *positions);
+    if (!positions) return ms_err_memory(err, "a sample");
+    for (uint64_t i = 0; i < n; i++) positions[i] = (int64_t)i;
+    keep(samples, n, positions, (size_t)n);
+    ms_mem_free(positions);
+    return MS_OK;
+}
+
 static ms_status draw(ms_samples *samples, ms_sample *item, uint64_t n, ms_err *err) {
-    if (samples->k >= 0 && (uint64_t)samples->k >= n) {
-        *item = (ms_sample){.n = n, .n_positions = (size_t)n};
-        return MS_OK;
-    }
+    if (samples->k >= 0 && (uint64_t)samples->k >= n) return take_all(samples, item, n, err);
     int64_t *positions;
     MS_TRY(ms_numpy_choice(&positions, (int64_t)n, samples->k, samples->seed, err));
-    if (samples->folder && samples->k > 0) {
-        ms_err why = {0};
-        const ms_status status = keep_on_disk(samples, n, positions, (size_t)samples->k, &why);
-        if (status != MS_OK && samples->cache_error.status == MS_OK) samples->cache_error = why;
-    }
+    keep(samples, n, positions, (size_t)samples->k);
     qsort(positions, (size_t)samples->k, sizeof *positions, by_value);
     *item = (ms_sample){.n = n, .positions = positions, .n_positions = (size_t)samples->k};
     return MS_OK;

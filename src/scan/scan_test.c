@@ -613,6 +613,29 @@ TEST(samples_are_kept_on_disk_and_a_damaged_file_is_mended) {
     }
 }
 
+TEST(samples_of_all_are_kept_on_disk_too) {
+    char folder[400], path[600];
+    snprintf(folder, sizeof folder, "%s/all", test_folder());
+    snprintf(path, sizeof path, "%s/idx_N7_k10_seed1337.npy", folder);
+    ms_err err;
+    ms_samples samples;
+    const ms_sample *sample;
+    CHECK_OK(ms_samples_init(&samples, 10, 1337, folder, 1, &err), &err);
+    CHECK_OK(ms_samples_get(&samples, 7, &sample, &err), &err);
+    CHECK(sample->n_positions == 7 && !sample->positions && samples.cache_error.status == MS_OK);
+    ms_samples_release(&samples, sample);
+    ms_samples_free(&samples);
+    size_t n;
+    char *const bytes = slurp(path, &n);
+    CHECK(n == 128 + 7 * 8);
+    for (size_t i = 0; i < 7; i++) {
+        int64_t position;
+        memcpy(&position, bytes + 128 + 8 * i, 8);
+        CHECK_EQ_I64(position, i);
+    }
+    ms_mem_free(bytes);
+}
+
 TEST(a_cache_that_cannot_be_written_is_told_and_does_no_harm) {
     ms_err err;
     ms_samples samples;
