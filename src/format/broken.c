@@ -37,17 +37,7 @@ ms_status ms_broken(const ms_broken_rules *rules, ms_err *err, const char *code,
 }
 
 ms_status ms_broken_remark(const ms_broken_rules *rules, ms_err *err, ms_severity severity, const char *code, ms_str tensor,
-                           const char *format, ...) {
-    sentence message;
-    va_list args;
-    va_start(args, format);
-    vsnprintf(message.text, sizeof message.text, format, args);
-    va_end(args);
-    return keep_note(rules, err, severity, code, tensor, MS_NOTE_NO_OFFSET, &message);
-}
-
-ms_status ms_broken_remark_at(const ms_broken_rules *rules, ms_err *err, ms_severity severity, const char *code, ms_str tensor,
-                              int64_t offset, const char *format, ...) {
+                           int64_t offset, const char *format, ...) {
     sentence message;
     va_list args;
     va_start(args, format);

@@ -29,14 +29,9 @@ ms_status ms_broken(const ms_broken_rules *rules, ms_err *err, const char *code,
                     const char *format, ...);
 
 /* Something worth knowing that breaks no rule: a note in either mode. MS_ERR_MEMORY when it was lost. */
-MS_PRINTF(6, 7)
-ms_status ms_broken_remark(const ms_broken_rules *rules, ms_err *err, ms_severity severity, const char *code, ms_str tensor,
-                           const char *format, ...);
-
-/* The same about a byte of the file. */
 MS_PRINTF(7, 8)
-ms_status ms_broken_remark_at(const ms_broken_rules *rules, ms_err *err, ms_severity severity, const char *code, ms_str tensor,
-                              int64_t offset, const char *format, ...);
+ms_status ms_broken_remark(const ms_broken_rules *rules, ms_err *err, ms_severity severity, const char *code, ms_str tensor,
+                           int64_t offset, const char *format, ...);
 
 /* The strict form, whatever the rules say: nothing can be read. The status is given. */
 MS_PRINTF(6, 7)

@@ -285,11 +285,11 @@ ms_status ms_npy_parse_header(ms_npy_header *out, const void *bytes, size_t n_he
 
 ms_status ms_npy_remark(const ms_npy_header *h, const ms_broken_rules *rules, ms_str tensor, ms_err *err) {
     if (h->is_guessed_bf16)
-        return ms_broken_remark(rules, err, MS_NOTE_INFO, "npy.guessed_bf16", tensor,
+        return ms_broken_remark(rules, err, MS_NOTE_INFO, "npy.guessed_bf16", tensor, MS_NOTE_NO_OFFSET,
                                 "type '%s' says only that elements have 2 bytes; they are taken for bfloat16",
                                 ms_str_shown(h->descr).text);
     if (h->dtype == MS_DTYPE_UNKNOWN)
-        return ms_broken_remark(rules, err, MS_NOTE_WARNING, "npy.unknown_type", tensor,
+        return ms_broken_remark(rules, err, MS_NOTE_WARNING, "npy.unknown_type", tensor, MS_NOTE_NO_OFFSET,
                                 "elements of type '%s' are listed, but cannot be decoded", ms_str_shown(h->descr).text);
     return MS_OK;
 }

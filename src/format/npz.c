@@ -145,8 +145,8 @@ static ms_status add_or_note(opener *o, const ms_zip_member *m) {
     if (status == MS_OK) return MS_OK;
     if (status == MS_ERR_UNSUPPORTED) {
         if (o->n_unsupported++ == 0) o->first_unsupported = inner;
-        return ms_broken_remark_at(&o->rules, o->err, MS_NOTE_WARNING, "npz.unsupported", m->name, (int64_t)m->offset,
-                                   "it is left out: %s", inner.text);
+        return ms_broken_remark(&o->rules, o->err, MS_NOTE_WARNING, "npz.unsupported", m->name, (int64_t)m->offset,
+                                "it is left out: %s", inner.text);
     }
     if (o->rules.lenient && status == MS_ERR_DAMAGED)
         return ms_broken(&o->rules, o->err, "npz.member", m->name, (int64_t)m->offset, "%s", inner.text);
@@ -163,8 +163,8 @@ static ms_status read_members(opener *o, const ms_zip *zip) {
             MS_TRY(add_or_note(o, m));
             if (r->list.n > n_before) n_data += m->method == MS_ZIP_STORED ? r->list.items[n_before].n_bytes : m->n_packed;
         } else if (!ms_str_ends_with(m->name, MS_STR("/"))) {
-            MS_TRY(
-                ms_broken_remark(&o->rules, o->err, MS_NOTE_INFO, "npz.other_member", m->name, "is no .npy and passed over"));
+            MS_TRY(ms_broken_remark(&o->rules, o->err, MS_NOTE_INFO, "npz.other_member", m->name, (int64_t)m->offset,
+                                    "is no .npy and passed over"));
         }
     }
     r->base.header_bytes = r->base.source->size - n_data;

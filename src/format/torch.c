@@ -298,8 +298,8 @@ static ms_status check_torchscript(opener *o, const ms_zip *zip, ms_str folder) 
     const ms_zip_member *const m = ms_zip_find(zip, name);
     if (!m) return MS_OK;
     o->verdict.weights_only = false;
-    return ms_broken_remark_at(&o->rules, o->err, MS_NOTE_WARNING, "torch.script", MS_STR_NONE, (int64_t)m->header_at,
-                               "a TorchScript archive, which carries code; torch.load(weights_only=True) refuses it");
+    return ms_broken_remark(&o->rules, o->err, MS_NOTE_WARNING, "torch.script", MS_STR_NONE, (int64_t)m->header_at,
+                            "a TorchScript archive, which carries code; torch.load(weights_only=True) refuses it");
 }
 
 static ms_status list_storages(opener *o, const ms_zip *zip, ms_str folder) {
@@ -476,7 +476,7 @@ static ms_status use_tar(opener *o, const ms_torch_tar *tar) {
     MS_TRY(ms_source_view(source, tar->pickle_at, (size_t)tar->n_pickle, &o->pickle_bytes, &bytes, o->err));
     o->pickle_at = tar->pickle_at;
     o->verdict.weights_only = false;
-    MS_TRY(ms_broken_remark(&o->rules, o->err, MS_NOTE_INFO, "torch.tar", MS_STR_NONE,
+    MS_TRY(ms_broken_remark(&o->rules, o->err, MS_NOTE_INFO, "torch.tar", MS_STR_NONE, MS_NOTE_NO_OFFSET,
                             "the tar format of torch 0.1, which torch.load(weights_only=True) refuses"));
     MS_TRY(within_path(o, ms_pickle_read(&pickle, bytes, (size_t)tar->n_pickle, 0, o->err)));
     const ms_status status = use_pickle(o, &pickle, &tar->given);

@@ -317,7 +317,7 @@ static ms_status refuse_name(judge *j, const ms_pnode *node, ms_torch_danger dan
     ms_json_out_key(out, "dangerous");
     ms_json_out_bool(out, bad);
     ms_json_out_end(out);
-    return ms_broken_remark_at(
+    return ms_broken_remark(
         j->rules, j->err, bad ? MS_NOTE_ERROR : MS_NOTE_WARNING, bad ? "torch.dangerous_global" : "torch.unknown_global",
         MS_STR_NONE, (int64_t)at,
         bad ? "loading this file would import '%s', which can run code or open files; it was only read as data here"
@@ -350,10 +350,9 @@ static ms_status judge_opcodes(judge *j) {
         if (!knows_opcode(opcode) && first_use[opcode] < first) which = opcode, first = first_use[opcode];
     if (which < 0) return MS_OK;
     j->verdict->weights_only = false;
-    return ms_broken_remark_at(
-        j->rules, j->err, MS_NOTE_INFO, "torch.opcode", MS_STR_NONE, (int64_t)(j->pickle_at + first),
-        "opcode 0x%02X of pickle protocol %d; torch.load(weights_only=True) knows those of protocol 2 only", (unsigned)which,
-        j->pickle->protocol);
+    return ms_broken_remark(j->rules, j->err, MS_NOTE_INFO, "torch.opcode", MS_STR_NONE, (int64_t)(j->pickle_at + first),
+                            "opcode 0x%02X of pickle protocol %d; torch.load(weights_only=True) knows those of protocol 2 only",
+                            (unsigned)which, j->pickle->protocol);
 }
 
 /* Only names are called: what came out of a call, say, is refused. */

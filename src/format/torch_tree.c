@@ -290,7 +290,7 @@ static ms_status note_other(walker *w, ms_tensor_kind kind, uint32_t at, ms_str 
         [LAZY] = {"torch.lazy", "a tensor to be conjugated or negated when it is used; it is left out: save it with "
                                 ".resolve_conj().resolve_neg()"},
     };
-    return ms_broken_remark_at(w->rules, w->err, MS_NOTE_WARNING, kinds[kind].code, path, at, "%s", kinds[kind].what);
+    return ms_broken_remark(w->rules, w->err, MS_NOTE_WARNING, kinds[kind].code, path, at, "%s", kinds[kind].what);
 }
 
 static ms_status note_tensor(walker *w, ms_torch_tensor t, ms_tensor_kind kind, ms_str path) {
