@@ -364,15 +364,20 @@ static ms_str largest_part(const ms_torch_tree *tree) {
     return best;
 }
 
+/* A tensor, or a pair of them, as the packed parameters of quantised modules are. */
+static bool is_tensor_or_pair(const walker *w, ms_pref ref) {
+    ms_torch_tensor t = {0};
+    const ms_pref first = ms_pickle_node(w->p, ref)->kind == MS_PNODE_TUPLE ? ms_pickle_item(w->p, ref, 0) : MS_PREF_NONE;
+    if (first != MS_PREF_NONE && read_tensor(&t, w->p, first, w->given) != NO_TENSOR) return true;
+    return read_tensor(&t, w->p, ref, w->given) != NO_TENSOR;
+}
+
 /* The root's own values, as far as they are tensors. */
 static bool root_is_mostly_tensors(const walker *w) {
     const ms_pnode *const root = ms_pickle_node(w->p, w->p->root);
     const bool pairs = root->kind == MS_PNODE_DICT || (root->kind == MS_PNODE_CALL && root->items_are_pairs);
     size_t n_tensors = 0;
-    for (uint32_t i = 1; pairs && i < root->n_items; i += 2) {
-        ms_torch_tensor t = {0};
-        n_tensors += read_tensor(&t, w->p, root->items[i], w->given) != NO_TENSOR;
-    }
+    for (uint32_t i = 1; pairs && i < root->n_items; i += 2) n_tensors += is_tensor_or_pair(w, root->items[i]);
     return pairs && n_tensors * 2 > root->n_items / 2;
 }
 
@@ -388,13 +393,32 @@ static ms_str choose_root(const walker *w) {
 }
 
 static ms_str without_wrappers(ms_str name) {
-    static const char *const wrappers[] = {"_orig_mod.", "module.", "_forward_module.", "_fsdp_wrapped_module."};
+    static const char *const wrappers[] = {"_orig_mod.", "module.", "_forward_module.", "_fsdp_wrapped_module.",
+                                           "_checkpoint_wrapped_module."};
     for (size_t i = 0; i < sizeof wrappers / sizeof wrappers[0];) {
         const ms_str w = ms_str_of(wrappers[i]);
         if (ms_str_starts_with(name, w) && name.size > w.size) name = ms_str_sub(name, w.size, name.size), i = 0;
         else i++;
     }
     return name;
+}
+
+/* Those of single layers stand inside the name: "layers.0._checkpoint_wrapped_module.mlp.w1". */
+static ms_status drop_wrappers(walker *w, ms_str *name) {
+    static const char *const inner[] = {"._orig_mod.", "._fsdp_wrapped_module.", "._checkpoint_wrapped_module."};
+    char text[MOST_NAME + 2];
+    *name = without_wrappers(*name);
+    if (name->size > sizeof text) return MS_OK;
+    memcpy(text, name->text, name->size);
+    ms_str left = {text, name->size};
+    for (size_t i = 0; i < sizeof inner / sizeof inner[0]; i++) {
+        const size_t n = strlen(inner[i]) - 1; /* the last dot stays */
+        for (size_t at; (at = ms_str_find(left, ms_str_of(inner[i]), 0)) != SIZE_MAX; left.size -= n)
+            memmove(text + at, text + at + n, left.size - at - n);
+    }
+    if (left.size == name->size) return MS_OK;
+    *name = ms_arena_copy(&w->tree->arena, left);
+    return name->text ? MS_OK : out_of_memory(w);
 }
 
 /* Drops tensors outside the chosen mapping (an optimiser's, say), shortens the names. */
@@ -411,7 +435,7 @@ static ms_status keep_chosen(walker *w) {
             }
             t.name = ms_str_sub(t.name, tree->root.size + 1, t.name.size);
         }
-        t.name = without_wrappers(t.name);
+        MS_TRY(drop_wrappers(w, &t.name));
         tree->tensors.items[n++] = t;
     }
     tree->tensors.n = n;

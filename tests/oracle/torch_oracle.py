@@ -308,6 +308,13 @@ def objects():
     torch.save(wraps, folder / "wraps.pt")
     checks.check("a checkpoint with an optimiser, compiled and wrapped",
                  compare(folder / "wraps.pt", {k[len("_orig_mod.module."):]: v for k, v in wraps["model"].items()}))
+    inside = {f"layers.0.{w}.mlp.w{i}": torch.randn(2, 3) for i, w in enumerate(("_orig_mod", "_fsdp_wrapped_module._checkpoint_wrapped_module", "_orig_mod._orig_mod"))}
+    torch.save(inside, folder / "inside.pt")
+    checks.check("layers wrapped one by one", compare(folder / "inside.pt", {f"layers.0.mlp.w{i}": v for i, v in enumerate(inside.values())}))
+    pair = {"fc.scale": torch.tensor(0.5), "fc.zero_point": torch.tensor(1), "fc.dtype": torch.qint8, "fc.packed": (torch.randn(3, 4), None), "head.w": torch.randn(2)}
+    torch.save(pair, folder / "pair.pt")
+    checks.check("packed parameters of quantised modules", compare(folder / "pair.pt", {
+        **{k: v for k, v in pair.items() if isinstance(v, torch.Tensor)}, "fc.packed.0": pair["fc.packed"][0]}))
     unusual = {"optim": {"a": torch.randn(50)}, "small": {"a": torch.randn(3)}, "large": {"a": torch.randn(9), "b": torch.randn(4)}}
     torch.save(unusual, folder / "unusual.pt")
     checks.check("the mapping with most bytes", compare(folder / "unusual.pt", unusual["large"]))
