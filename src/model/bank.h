@@ -18,9 +18,10 @@
 #include "vec.h"
 
 typedef struct ms_matrix {
-    uint32_t tensor; /* index into the checkpoint's tensors */
-    int32_t expert;  /* global id in its layer; -1: shared */
-    uint32_t bank;   /* index into the banks */
+    uint32_t tensor;  /* index into the checkpoint's tensors */
+    int32_t expert;   /* global id in its layer; -1: shared */
+    uint32_t bank;    /* index into the banks */
+    uint32_t n_alike; /* matrices that its bank was stored with, for messages; 0 not told */
     uint64_t rows, cols;
     uint64_t first;                  /* element [0, 0], in elements of the tensor in storage order */
     uint64_t row_stride, col_stride; /* elements */

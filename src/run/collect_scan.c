@@ -71,6 +71,12 @@ static uint32_t file_of(const ms_collect_state *c, size_t tensor) {
     return c->ckpt->tensors[c->tensors.items[tensor].tensor].file;
 }
 
+static void tell_matrices_of_banks(ms_banks *banks) {
+    for (size_t b = 0; b < banks->n; b++)
+        for (size_t i = 0; i < banks->items[b].n_matrices; i++)
+            banks->matrices.items[banks->items[b].first_matrix + i].n_alike = (uint32_t)banks->items[b].n_matrices;
+}
+
 /* The batch that follows the one at hand; without tensors at the end. */
 static ms_status next_batch(ms_collect_state *c, ms_collect_batch *batch, ms_err *err) {
     const ms_banks *const banks = &c->extractor->banks;
@@ -85,6 +91,7 @@ static ms_status next_batch(ms_collect_state *c, ms_collect_batch *batch, ms_err
         if (!MS_VEC_PUSH(&batch->results, result)) return ms_err_memory(err, "a batch of tensors");
     }
     batch->end_tensor = i;
+    tell_matrices_of_banks(&c->extractor->banks);
     return MS_OK;
 }
 

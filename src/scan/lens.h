@@ -62,6 +62,7 @@ typedef struct ms_lens_pilot { /* a few elements that tell about where all lie; 
 typedef struct ms_lens_matrix { /* the matrix at hand */
     const ms_scan_options *options;
     uint64_t rows, cols, n;
+    uint32_t n_alike; /* ms_matrix */
     ms_dtype stored;
     ms_lens_keys keys;
     ms_lens_pilot pilot;     /* empty unless a lens wants it */

@@ -36,10 +36,13 @@ static ms_lens_wants wants(const ms_scan_options *options, size_t index) {
 static ms_status begin(void *state, size_t index, const ms_lens_matrix *matrix, ms_err *err) {
     simulation *const s = state;
     const ms_mlx_scheme *const scheme = &matrix->options->schemes[index];
-    const int64_t shape[] = {(int64_t)matrix->rows, (int64_t)matrix->cols};
+    /* MLX is handed whole banks, and names their shape */
+    const int64_t shape[] = {matrix->n_alike, (int64_t)matrix->rows, (int64_t)matrix->cols};
+    const int skipped = matrix->n_alike == 0;
     ms_err why = {0};
     (void)err;
-    s->failed = ms_mlx_scheme_check(scheme, ms_mlx_scheme_compute(scheme, matrix->stored), shape, 2, &why) != MS_OK;
+    s->failed =
+        ms_mlx_scheme_check(scheme, ms_mlx_scheme_compute(scheme, matrix->stored), shape + skipped, 3 - skipped, &why) != MS_OK;
     if (s->failed) {
         snprintf(s->why, sizeof s->why, "ValueError: %s", why.text);
         return MS_OK;

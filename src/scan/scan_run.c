@@ -134,6 +134,7 @@ static ms_status begin_job(run *r, job *j, worker *w, ms_err *err) {
     j->matrix =
         (ms_lens_matrix){.options = &r->scan->options, .rows = m->rows, .cols = m->cols, .n = j->cut.n, .feed = &w->feed};
     j->matrix.stored = w->feed.stored;
+    j->matrix.n_alike = m->n_alike;
     j->matrix.keys = ms_lens_keys_of(w->feed.dtype);
     if (r->scan->wants.sample && j->cut.n > 0) MS_TRY(ms_samples_get(&r->scan->samples, j->cut.n, &j->sample, err));
     j->matrix.sample = j->sample;
