@@ -3,7 +3,7 @@
  *
  *   line     fields by commas, LF; the first line names the columns, always
  *   field    quoted when it holds a comma, a quote, CR or LF; quotes inside are doubled. An empty field that is alone on its
- *            line is quoted too, since an empty line would be skipped
+ *            line is quoted too, since an empty line would be skipped; so is a first name that begins with a byte order mark
  *   number   integers as such; f64 as the shortest text that reads back (Python's repr), inf, -inf
  *   boolean  True, False
  *   list     as Python prints a tuple: (), (2,), (2, 3)
@@ -17,8 +17,9 @@
 #include "buf.h"
 #include "table_impl.h"
 
-static void put_field(ms_buf *out, ms_str text, bool alone) {
-    bool plain = text.size > 0 || !alone;
+/* quoted: whatever it holds. */
+static void put_field(ms_buf *out, ms_str text, bool quoted) {
+    bool plain = !quoted;
     for (size_t i = 0; i < text.size && plain; i++)
         plain = text.text[i] != ',' && text.text[i] != '"' && text.text[i] != '\n' && text.text[i] != '\r';
     if (plain) {
@@ -66,7 +67,7 @@ static void put_cell(ms_buf *out, const ms_table_cells *column, size_t row, bool
     case MS_COLUMN_I64: put_i64(out, column->i64[row]); break;
     case MS_COLUMN_F64: ms_buf_put_f64(out, column->f64[row]); break;
     case MS_COLUMN_BOOL: ms_buf_put_text(out, column->boolean[row] ? "True" : "False"); break;
-    case MS_COLUMN_STR: put_field(out, column->str[row], alone); break;
+    case MS_COLUMN_STR: put_field(out, column->str[row], alone && column->str[row].size == 0); break;
     case MS_COLUMN_I64_LIST: put_tuple(out, &column->list[row]); break;
     }
 }
@@ -74,7 +75,9 @@ static void put_cell(ms_buf *out, const ms_table_cells *column, size_t row, bool
 void ms_csv_put_header(const ms_table *table, ms_buf *out) {
     for (size_t c = 0; c < table->n_columns; c++) {
         if (c > 0) ms_buf_put_char(out, ',');
-        put_field(out, ms_str_of(table->columns[c].spec.name), table->n_columns == 1);
+        const ms_str name = ms_str_of(table->columns[c].spec.name);
+        const bool alone_and_empty = table->n_columns == 1 && name.size == 0;
+        put_field(out, name, alone_and_empty || (c == 0 && ms_str_starts_with(name, MS_STR("\xEF\xBB\xBF"))));
     }
     ms_buf_put_char(out, '\n');
 }

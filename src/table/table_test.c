@@ -94,6 +94,19 @@ TEST(csv_of_one_column_quotes_what_would_be_an_empty_line) {
     ms_buf_free(&out);
 }
 
+TEST(csv_keeps_a_byte_order_mark_that_belongs_to_a_name) {
+    ms_table *table, *again;
+    ms_buf out = {0};
+    CHECK(ms_table_from_csv(&table, MS_STR("\"\xEF\xBB\xBFx\",y\n1,2\n"), "t.csv", NULL, 0, NULL) == MS_OK);
+    CHECK(ms_table_to_csv(table, &out, NULL) == MS_OK);
+    CHECK_EQ_STR(ms_buf_str(&out), "\"\xEF\xBB\xBFx\",y\n1,2\n");
+    CHECK(ms_table_from_csv(&again, ms_buf_str(&out), "t.csv", NULL, 0, NULL) == MS_OK);
+    CHECK(strcmp(ms_table_column(again, 0)->name, "\xEF\xBB\xBFx") == 0);
+    ms_table_destroy(table);
+    ms_table_destroy(again);
+    ms_buf_free(&out);
+}
+
 TEST(csv_without_columns_is_a_lone_newline) {
     ms_table *table;
     ms_buf out = {0};
