@@ -40,6 +40,11 @@ const atomic_bool *ms_interrupt_cancel(void) {
     return &cancel;
 }
 
+void ms_interrupt_release(void) {
+    atomic_store(&listening, false);
+    if (atomic_load(&cancel)) end_at_once();
+}
+
 bool ms_interrupt_seen(void) { return atomic_load(&cancel); }
 
 void ms_interrupt_line_open(bool open) { atomic_store(&line_open, open); }

@@ -15,6 +15,9 @@
 void ms_interrupt_install(void);
 /* For ms_pool_run and the like. From this call on the command promises to look at it. */
 const atomic_bool *ms_interrupt_cancel(void);
+/* The work that looked at the flag is done: a signal ends the program at once again, and so does one that came too late to be
+ * looked at. */
+void ms_interrupt_release(void);
 bool ms_interrupt_seen(void);
 /* A progress line is on the terminal: it is cleared when the program is ended at once. */
 void ms_interrupt_line_open(bool open);

@@ -41,6 +41,20 @@ static void second_time(void) {
     raise(SIGINT);
 }
 
+static void released(void) {
+    ms_interrupt_install();
+    ms_interrupt_cancel();
+    ms_interrupt_release();
+    raise(SIGINT);
+}
+
+static void released_too_late(void) {
+    ms_interrupt_install();
+    ms_interrupt_cancel();
+    raise(SIGINT);
+    ms_interrupt_release();
+}
+
 static void ignored_before(void) {
     signal(SIGINT, SIG_IGN);
     ms_interrupt_install();
@@ -57,6 +71,10 @@ static void blocked_pipe(void) {
 }
 
 TEST(interrupt_ends_at_once_when_nobody_listens) { CHECK_EQ_I64(ends_with(nobody_listens), 130); }
+TEST(interrupt_ends_at_once_when_the_work_is_done) {
+    CHECK_EQ_I64(ends_with(released), 130);
+    CHECK_EQ_I64(ends_with(released_too_late), 130);
+}
 TEST(interrupt_sets_the_flag_for_who_listens) { CHECK_EQ_I64(ends_with(somebody_listens), 7); }
 TEST(interrupt_ends_at_once_the_second_time) { CHECK_EQ_I64(ends_with(second_time), 130); }
 TEST(interrupt_stays_ignored_when_it_was) { CHECK_EQ_I64(ends_with(ignored_before), 8); }

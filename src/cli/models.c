@@ -30,6 +30,7 @@ static ms_status download(ms_cli *cli, const char *path, ms_err *err) {
     const ms_hub_watcher watcher = {.watch = watch, .context = cli, .cancel = ms_interrupt_cancel()};
     if (paths) status = ms_hub_download(paths, ckpt->n_files, ckpt->folder.text, &watcher, err);
     ms_progress_end(&cli->progress);
+    if (status == MS_OK) ms_interrupt_release();
     ms_mem_free(paths);
     ms_checkpoint_close(ckpt);
     return status;
