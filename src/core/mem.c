@@ -1,5 +1,8 @@
 #include "mem.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +59,14 @@ void *ms_mem_grow_array(void *p, size_t n_old, size_t n_new, size_t size) {
     if (p && n_old) memcpy(grown, p, n_old * size);
     ms_mem_free(p);
     return grown;
+}
+
+void ms_mem_return_large_blocks(void) {
+#ifdef __GLIBC__
+    enum { LARGE_BLOCK = 1 << 17 };
+    mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK); /* also ends its growing by itself */
+    mallopt(M_TRIM_THRESHOLD, LARGE_BLOCK);
+#endif
 }
 
 void ms_mem_free(void *p) { free(p); }

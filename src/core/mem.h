@@ -31,6 +31,11 @@ void ms_mem_free(void *p);
 /* A copy of n bytes plus a terminating 0. Owned. */
 char *ms_mem_copy_text(const char *text, size_t n);
 
+/* For a program, once, before all else; a library leaves the allocator of its host alone. Blocks of 128 KiB and more go back to
+ * the system when they are freed: else small blocks that live on settle in the holes of large ones that come and go, and a run
+ * over a million matrices held 100 MiB that nobody used. */
+void ms_mem_return_large_blocks(void);
+
 /* Tests only: the k-th allocation from now (1 = the next) fails, all others succeed; 0 switches this off.
  * ms_mem_count counts allocations since the last call of ms_mem_fail_at. */
 void ms_mem_fail_at(int64_t k);

@@ -211,6 +211,7 @@ static void free_state(ms_collect_state *c) {
     ms_mem_free(c->n_bytes);
     ms_mem_free(c->schemes);
     MS_VEC_FREE(&c->tensors);
+    MS_VEC_FREE(&c->left_out);
     ms_arena_free(&c->arena);
 }
 

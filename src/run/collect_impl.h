@@ -22,11 +22,15 @@ typedef struct ms_collect_examples { /* distinct names, the first ones; borrowed
     size_t n;
 } ms_collect_examples;
 
-typedef struct ms_collect_tensor { /* one that was extracted, or that looked like experts and was not. There may be a million */
-    const char *reason;            /* why not */
+typedef struct ms_collect_tensor { /* one that was extracted. There may be a million */
     uint32_t tensor;
     ms_extract_via via;
 } ms_collect_tensor;
+
+typedef struct ms_collect_left_out { /* one that looked like experts and was not extracted */
+    uint32_t tensor;
+    const char *reason;
+} ms_collect_left_out;
 
 typedef enum ms_artifact {
     MS_ARTIFACT_INVENTORY,
@@ -64,7 +68,8 @@ typedef struct ms_collect_state {
     uint32_t *order;       /* owned; [n_tensors]: tensors in the order of the rows */
     ms_index_report index; /* of what was found against the index */
 
-    MS_VEC(ms_collect_tensor) tensors; /* in the order of the rows */
+    MS_VEC(ms_collect_tensor) tensors; /* both in the order of the rows */
+    MS_VEC(ms_collect_left_out) left_out;
     ms_collect_examples by_rule, by_family, by_fallback, unmatched, candidates;
     size_t n_candidates; /* float tensors that might be experts */
     size_t n_matrices;   /* of all tensors */

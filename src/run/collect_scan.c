@@ -1,6 +1,6 @@
 /*
  * Reads the matrices and writes their rows, batch by batch, so that memory does not grow with the model: a batch is the files
- * that follow each other until it has some ten thousand matrices, or a part of a file that has more.
+ * that follow each other until it has some thousand matrices, or a part of a file that has more.
  */
 #include <pthread.h>
 
@@ -8,7 +8,7 @@
 #include "files.h"
 #include "mem.h"
 
-enum { BATCH = 1 << 13, MOST = 2 * BATCH }; /* matrices, about */
+enum { BATCH = 1 << 12, MOST = 2 * BATCH }; /* matrices, about */
 
 /* ---- what is said meanwhile ---- */
 

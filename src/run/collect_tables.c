@@ -144,7 +144,7 @@ ms_status ms_collect_write_inventory(ms_collect_state *c, ms_err *err) {
 
 /* ---- unmatched_tensors ---- */
 
-static ms_status unmatched_row(ms_collect_out *out, const ms_collect_tensor *from, ms_err *err) {
+static ms_status unmatched_row(ms_collect_out *out, const ms_collect_left_out *from, ms_err *err) {
     ms_table *const table = out->table;
     const ms_tensor *const t = &out->c->ckpt->tensors[from->tensor];
     ms_table_str(table, 0, out->c->ckpt->files[t->file].path);
@@ -169,8 +169,7 @@ static ms_status write_unmatched(ms_collect_state *c, ms_err *err) {
     MS_TRY(ms_table_create(&table, columns, 6, err));
     ms_collect_out out;
     ms_status status = ms_collect_out_open(&out, c, MS_ARTIFACT_UNMATCHED, table, err);
-    for (size_t i = 0; status == MS_OK && i < c->tensors.n; i++)
-        if (c->tensors.items[i].via == MS_VIA_NONE) status = unmatched_row(&out, &c->tensors.items[i], err);
+    for (size_t i = 0; status == MS_OK && i < c->left_out.n; i++) status = unmatched_row(&out, &c->left_out.items[i], err);
     if (status == MS_OK) status = ms_collect_out_close(&out, err);
     ms_collect_out_abort(&out);
     c->summary->unmatched_tensors_rows = c->artifacts[MS_ARTIFACT_UNMATCHED].written.n_rows;

@@ -52,9 +52,7 @@ static void take_notes(ms_collect_state *c, const ms_notes *notes) {
 
 static bool was_extracted(const ms_collect_state *c, ms_str name) {
     for (size_t i = 0; i < c->tensors.n; i++)
-        if (c->tensors.items[i].via != MS_VIA_NONE &&
-            ms_str_equal(c->ckpt->tensors[c->tensors.items[i].tensor].stored->name, name))
-            return true;
+        if (ms_str_equal(c->ckpt->tensors[c->tensors.items[i].tensor].stored->name, name)) return true;
     return false;
 }
 
@@ -216,7 +214,8 @@ static ms_status look_at(ms_collect_state *c, uint32_t index, ms_err *err) {
     if (unmatched && (!c->config.scan.experts_only || !expertish || is_companion(&source))) return MS_OK;
     count(c, &source, &result);
     count_matrices(c, index);
-    const bool fine = MS_VEC_PUSH(&c->tensors, (ms_collect_tensor){result.reason, index, result.via});
+    const bool fine = unmatched ? MS_VEC_PUSH(&c->left_out, (ms_collect_left_out){index, result.reason})
+                                : MS_VEC_PUSH(&c->tensors, (ms_collect_tensor){index, result.via});
     return fine ? MS_OK : ms_err_memory(err, "the list of tensors");
 }
 

@@ -134,6 +134,41 @@ TEST(collect_rows_stand_in_the_order_of_names_then_matrices_then_schemes) {
     end(&b);
 }
 
+/* More matrices in one file than are measured at once: each is there, once, with its own numbers. */
+TEST(collect_cuts_a_large_file_into_batches) {
+    enum { STACKS = 5, EXPERTS = 4096 };
+    static float weights[STACKS * EXPERTS];
+    static const uint64_t shape[] = {EXPERTS, 1, 1};
+    char names[STACKS][64];
+    ms_safetensors_tensor tensors[STACKS];
+    for (size_t i = 0; i < STACKS * EXPERTS; i++) weights[i] = (float)i;
+    for (size_t t = 0; t < STACKS; t++) {
+        snprintf(names[t], sizeof names[t], "model.layers.%zu.mlp.experts.up_proj.weight", t);
+        tensors[t] = (ms_safetensors_tensor){ms_str_of(names[t]), MS_DTYPE_F32, 3, shape, weights + t * EXPERTS};
+    }
+    bench b;
+    ms_buf file = {0};
+    CHECK(begin(&b));
+    CHECK(configure(&b, "{" CSV ", \"quant_schemes\": []}"));
+    CHECK_OK(ms_safetensors_write(&file, tensors, STACKS, NULL, 0, &b.err), &b.err);
+    CHECK_OK(ms_files_write(in(&b, b.model, "model.safetensors").text, file.bytes, file.size, MS_FILES_NO_SYNC, &b.err),
+             &b.err);
+    const ms_collect_options options = {.run_dir = b.run.text, .model_path = b.model.text};
+    CHECK_OK(ms_collect(&options, &b.summary, &b.err), &b.err);
+    CHECK(b.summary.weight_bytes == sizeof weights && b.summary.matrix_stats_rows == STACKS * EXPERTS);
+    ms_table *table;
+    CHECK_OK(ms_table_read(&table, in(&b, b.run, "data/matrix_stats.csv").text, NULL, 0, &b.err), &b.err);
+    const size_t mean = (size_t)ms_table_find(table, "mean"), expert = (size_t)ms_table_find(table, "expert_id");
+    size_t n_wrong = 0;
+    for (size_t i = 0; i < ms_table_n_rows(table); i++)
+        n_wrong +=
+            ms_table_get_f64(table, i, mean) != (double)i || ms_table_get_i64(table, i, expert) != (int64_t)(i % EXPERTS);
+    CHECK_EQ_I64(n_wrong, 0);
+    ms_table_destroy(table);
+    ms_buf_free(&file);
+    end(&b);
+}
+
 TEST(collect_that_fails_says_so_in_the_logs_and_a_second_run_repairs) {
     bench b;
     CHECK(begin(&b));

@@ -64,14 +64,31 @@ static int by_place(const void *a, const void *b) {
     return (x->matrix > y->matrix) - (x->matrix < y->matrix);
 }
 
-/* counts: [2, n_tensors], zeroed. */
-static void fill(ms_scan_plan *plan, placed *items, uint32_t *counts, const ms_checkpoint *ckpt, const ms_matrix *matrices,
-                 size_t n, ms_scan_items_of *items_of, const void *context) {
-    uint32_t *const seen = counts + ckpt->n_tensors;
-    for (size_t i = 0; i < n; i++) counts[matrices[i].tensor]++;
+/* How many matrices each tensor has. Those of a scan lie in few files, so their tensors have numbers close to each other. */
+typedef struct matrix_counts {
+    uint32_t least, n;       /* the tensors least .. least + n - 1 */
+    uint32_t *counts, *seen; /* [n], zeroed; one block */
+} matrix_counts;
+
+static bool count_matrices(matrix_counts *out, const ms_matrix *matrices, size_t n) {
+    uint32_t least = UINT32_MAX, most = 0;
     for (size_t i = 0; i < n; i++) {
-        const uint32_t t = matrices[i].tensor;
-        items[i] = (placed){range_of(ckpt, &matrices[i], seen[t]++, counts[t]), ckpt->tensors[t].file, (uint32_t)i};
+        if (matrices[i].tensor < least) least = matrices[i].tensor;
+        if (matrices[i].tensor > most) most = matrices[i].tensor;
+    }
+    *out = (matrix_counts){.least = least, .n = n ? most - least + 1 : 0};
+    out->counts = ms_mem_zalloc_array(out->n, 2 * sizeof *out->counts);
+    if (!out->counts) return false;
+    out->seen = out->counts + out->n;
+    for (size_t i = 0; i < n; i++) out->counts[matrices[i].tensor - least]++;
+    return true;
+}
+
+static void fill(ms_scan_plan *plan, placed *items, matrix_counts *of, const ms_checkpoint *ckpt, const ms_matrix *matrices,
+                 size_t n, ms_scan_items_of *items_of, const void *context) {
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t t = matrices[i].tensor, k = t - of->least;
+        items[i] = (placed){range_of(ckpt, &matrices[i], of->seen[k]++, of->counts[k]), ckpt->tensors[t].file, (uint32_t)i};
     }
     qsort(items, n, sizeof *items, by_place);
     plan->first_item[0] = plan->first_byte[0] = 0;
@@ -92,11 +109,12 @@ ms_status ms_scan_plan_make(ms_scan_plan *out, const ms_checkpoint *ckpt, const 
     out->first_byte = ms_mem_alloc_array(n_matrices + 1, sizeof *out->first_byte);
     out->ranges = ms_mem_alloc_array(n_matrices, sizeof *out->ranges);
     placed *const items = ms_mem_alloc_array(n_matrices, sizeof *items);
-    uint32_t *const counts = ms_mem_zalloc_array(ckpt->n_tensors, 2 * sizeof *counts);
-    const bool fine = out->order && out->first_item && out->first_byte && out->ranges && items && counts;
-    if (fine) fill(out, items, counts, ckpt, matrices, n_matrices, items_of, context);
+    matrix_counts counts = {0};
+    const bool fine = out->order && out->first_item && out->first_byte && out->ranges && items &&
+                      count_matrices(&counts, matrices, n_matrices);
+    if (fine) fill(out, items, &counts, ckpt, matrices, n_matrices, items_of, context);
     ms_mem_free(items);
-    ms_mem_free(counts);
+    ms_mem_free(counts.counts);
     if (!fine) ms_scan_plan_free(out);
     return fine ? MS_OK : ms_err_memory(err, "the plan of a scan");
 }

@@ -59,7 +59,7 @@ ms_status ms_table_from_parquet(ms_table **out, const char *path, const ms_colum
 #include "mem.h"
 #include "vec.h"
 
-enum { GROUP_ROWS = 65536, BATCH = 65536, LIST_DEPTH = 3 };
+enum { GROUP_ROWS = 65536, BATCH = 65536, LIST_DEPTH = 3, PAGE_BYTES = 1 << 15 };
 
 static const char NO_MEMORY[] = "memory is short";
 static const int64_t ONE_GROUP = (int64_t)1 << 40; /* row_group_size in bytes: only we begin row groups */
@@ -217,6 +217,7 @@ static carquet_status_t begin_stream(ms_parquet_writer *p, const ms_table *table
     carquet_writer_options_init(&options);
     options.compression = codec;
     options.row_group_size = ONE_GROUP;
+    options.page_size = PAGE_BYTES; /* the library keeps a page and its compressed form for every column */
     options.async_io = false;
     options.created_by = "moescope " MS_VERSION;
     carquet_error_t error = CARQUET_ERROR_INIT;
