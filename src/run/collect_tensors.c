@@ -64,24 +64,6 @@ static void take_unexplained(ms_collect_state *c) {
     }
 }
 
-/* A folder may hold a model twice (consolidated.safetensors beside its shards). Where an index chose the files it says so. */
-static void warn_of_twins(ms_collect_state *c) {
-    const ms_checkpoint *const ckpt = c->ckpt;
-    const ms_tensor *first = NULL, *twin = NULL;
-    size_t n = 0;
-    for (size_t i = 0; i < ckpt->n_tensors && !c->plan.used; i++) {
-        const ms_tensor *const t = &ckpt->tensors[i];
-        const uint32_t own = t->shadowed ? ms_name_index_find(&ckpt->by_name, t->stored->name) : MS_NO_NUMBER;
-        if (own == MS_NO_NUMBER || ckpt->tensors[own].file == t->file || n++ > 0) continue;
-        first = &ckpt->tensors[own], twin = t;
-    }
-    if (n > 0)
-        ms_notes_add(&c->warnings, MS_NOTE_WARNING, "model.twins", c->model_path, first->stored->name, MS_NOTE_NO_OFFSET,
-                     "[model] tensors in more than one file: %zu, the first is '%s', in '%s' and in '%s'; each is measured", n,
-                     ms_str_shown(first->stored->name).text, ms_str_shown(ckpt->files[first->file].name).text,
-                     ms_str_shown(ckpt->files[twin->file].name).text);
-}
-
 static ms_status open_files(ms_collect_state *c, ms_err *err) {
     const char **const paths = ms_mem_alloc_array(c->plan.n_files, sizeof *paths);
     if (!paths) return ms_err_memory(err, "the list of files");
@@ -93,11 +75,30 @@ static ms_status open_files(ms_collect_state *c, ms_err *err) {
     MS_TRY(status);
     take_notes(c, &c->ckpt->notes);
     if (!c->config.parsing.families) return MS_OK;
-    warn_of_twins(c);
     MS_TRY(ms_bank_cutter_open(&c->families, c->ckpt, err));
     take_notes(c, &c->families->outline.notes);
     ms_extractor_use_families(c->extractor, c->families);
     return MS_OK;
+}
+
+/* A folder may hold a model twice (consolidated.safetensors beside its shards). Where an index chose the files it says so. */
+static void warn_of_twins(ms_collect_state *c) {
+    const ms_checkpoint *const ckpt = c->ckpt;
+    const ms_tensor *first = NULL, *twin = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < c->tensors.n && c->config.parsing.families && !c->plan.used; i++) {
+        const ms_tensor *const t = &ckpt->tensors[c->tensors.items[i].tensor];
+        const bool is_twin = t->shadowed && c->tensors.items[i].via != MS_VIA_NONE;
+        const uint32_t own = is_twin ? ms_name_index_find(&ckpt->by_name, t->stored->name) : MS_NO_NUMBER;
+        if (own == MS_NO_NUMBER || ckpt->tensors[own].file == t->file || n++ > 0) continue;
+        first = &ckpt->tensors[own], twin = t;
+    }
+    if (n > 0)
+        ms_notes_add(
+            &c->warnings, MS_NOTE_WARNING, "model.twins", c->model_path, first->stored->name, MS_NOTE_NO_OFFSET,
+            "[model] expert tensors in more than one file: %zu, the first is '%s', in '%s' and in '%s'; each is measured", n,
+            ms_str_shown(first->stored->name).text, ms_str_shown(ckpt->files[first->file].name).text,
+            ms_str_shown(ckpt->files[twin->file].name).text);
 }
 
 static ms_status compare_with_index(ms_collect_state *c, ms_err *err) {
@@ -239,5 +240,6 @@ ms_status ms_collect_tensors(ms_collect_state *c, ms_err *err) {
         MS_TRY(look_at(c, c->order[i], err));
     }
     take_unexplained(c);
+    warn_of_twins(c);
     return MS_OK;
 }
