@@ -57,9 +57,11 @@ static uint64_t n_rows_of(const ms_stored *s) {
 
 static ms_status lay_out(int_layout *l, const ms_checkpoint *ckpt, const ms_tensor *tensor, ms_err *err) {
     MS_TRY(lay_out_codes(l, ckpt, tensor, err));
-    MS_TRY(ms_side_open_any(&l->scales, ckpt, tensor, (const char *const[]){".weight_scale", "_scale", NULL}, err));
+    MS_TRY(ms_side_open_any(&l->scales, ckpt, tensor, (const char *const[]){".weight_scale", "_scale", "._weight_scale", NULL},
+                            err));
     ms_side_open_optional(&l->zeros, ckpt, tensor, ".weight_zero_point");
     if (!l->zeros.stored) ms_side_open_optional(&l->zeros, ckpt, tensor, "_zero_point");
+    if (!l->zeros.stored) ms_side_open_optional(&l->zeros, ckpt, tensor, "._weight_zero_point");
     ms_side_open_optional(&l->index, ckpt, tensor, ".weight_g_idx");
     l->one_scale = ms_side_n(&l->scales) == 1;
     l->groups = l->one_scale ? 1 : l->scales.stored->rank < 2 ? 1 : ms_side_dim(&l->scales, 0);

@@ -487,7 +487,6 @@ const ms_leaf ms_leaves[] = {
     {".compressed", MS_LEAF_WEIGHT, false},
     {".weight.compressed", MS_LEAF_WEIGHT, false},
     {"._weight_qdata", MS_LEAF_WEIGHT, false},
-    {".weight_qdata", MS_LEAF_WEIGHT, false},
     {".bias", MS_LEAF_BIAS, false},
     {"_bias", MS_LEAF_BIAS, false},
     {".weight_scale_inv", MS_LEAF_AUX, false},

@@ -156,15 +156,9 @@ static const char *packed_scheme(const ms_beside *b, const ms_stored *weight) {
     return int_pack(told_bits(config, 0));
 }
 
-const char *const ms_fp8_scales[] = {".weight_scale_inv",
-                                     ".weight_scale",
-                                     ".qscale_weight",
-                                     ".scale",
-                                     "_scale_inv",
-                                     "_scale",
-                                     "_weight_scale",
-                                     "_weight_scale_inv",
-                                     NULL};
+const char *const ms_fp8_scales[] = {
+    ".weight_scale_inv", ".weight_scale",     ".qscale_weight", ".scale", "_scale_inv", "_scale",
+    "_weight_scale",     "_weight_scale_inv", "._weight_scale", NULL};
 
 /* Exponents U8 beside codes U8, as Quark and ModelOpt write MXFP4: 16 bytes of codes have one, along either axis. */
 static bool is_mxfp4_bytes(const ms_stored *weight, const ms_stored *scale) {
@@ -199,6 +193,13 @@ static const char *integer_scheme(const ms_beside *b, const ms_stored *weight) {
     return "packed";
 }
 
+/* What torchao writes to safetensors: 8-bit codes are as others', narrower ones are packed for kernels. */
+static const char *torchao_scheme(const ms_beside *b, const ms_stored *weight) {
+    const ms_stored *const scale = beside(b, "._weight_scale");
+    if (scale && weight->dtype == MS_DTYPE_F8_E4M3) return fp8_scheme(weight, scale);
+    return scale && weight->dtype == MS_DTYPE_I8 ? "int8_scaled" : "torchao";
+}
+
 static const struct {
     const char *leaf, *scheme;
 } by_leaf[] = {
@@ -213,8 +214,6 @@ static const struct {
     {".B", "marlin"},
     {".compressed", "sparse"},
     {".weight.compressed", "sparse"},
-    {"._weight_qdata", "torchao"},
-    {".weight_qdata", "torchao"},
 };
 
 const char *ms_scheme_of_pattern(const ms_checkpoint *ckpt, const ms_pattern *pattern, const ms_pattern *patterns,
@@ -226,6 +225,7 @@ const char *ms_scheme_of_pattern(const ms_checkpoint *ckpt, const ms_pattern *pa
     if (strcmp(leaf, ".qweight") == 0) return qweight_scheme(&b, weight);
     if (strcmp(leaf, ".weight_packed") == 0 || strcmp(leaf, "_packed") == 0) return packed_scheme(&b, weight);
     if (strcmp(leaf, ".blocks") == 0 || strcmp(leaf, "_blocks") == 0) return "mxfp4";
+    if (strcmp(leaf, "._weight_qdata") == 0) return torchao_scheme(&b, weight);
     for (size_t i = 0; i < sizeof by_leaf / sizeof by_leaf[0]; i++)
         if (strcmp(leaf, by_leaf[i].leaf) == 0) return by_leaf[i].scheme;
 

@@ -220,6 +220,11 @@ def int8_scaled(rng, out, in_, groups, symmetric=True):
     return Part(parts, (q.astype(np.int32) - spread(zeros.astype(np.int32), in_, size)).astype(F32) * spread(s, in_, size))
 
 
+def renamed(part, names):
+    """The same tensors under other names."""
+    return dataclasses.replace(part, tensors={names.get(k, k): v for k, v in part.tensors.items()})
+
+
 def gptq(rng, out, in_, bits, group=32, version=1, index="ordered"):
     groups = 1 if group < 0 else ceil(in_, group)
     codes = rng.integers(0, 1 << bits, (in_, out)).astype(np.uint8)
@@ -555,6 +560,10 @@ def all_int(size):
                    packed(bits, group_size=32), size(32, 5))
     yield "ct int4, channel", "int4_pack", lambda r, o, i: ct_pack(r, o, i, 4, -1, symmetric=False), packed(4), size(2, 50)
     yield "ct int4, g_idx", "int4_pack", lambda r, o, i: ct_pack(r, o, i, 4, order=True, symmetric=False), packed(4), size(32, 5)
+    ao = {".weight": "._weight_qdata", ".weight_scale": "._weight_scale", ".weight_zero_point": "._weight_zero_point"}
+    yield "torchao int8", "int8_scaled", lambda r, o, i: renamed(int8_scaled(r, o, i, 1, False), ao), quantised("torchao"), size(1, 90)
+    yield "torchao int8, groups", "int8_scaled", lambda r, o, i: renamed(int8_scaled(r, o, i, i // 16, False), ao), quantised("torchao"), size(16, 6)
+    yield "torchao fp8", "fp8_channel", lambda r, o, i: renamed(fp8_one(r, o, i, (o, 1)), ao), quantised("torchao"), size(2, 40)
     w8 = quantised("compressed-tensors", format="int-quantized")
     yield "ct int8, channel", "int8_scaled", lambda r, o, i: int8_scaled(r, o, i, 1), w8, size(1, 90)
     yield "ct int8, groups and zero points", "int8_scaled", lambda r, o, i: int8_scaled(r, o, i, i // 16, False), w8, size(16, 6)
