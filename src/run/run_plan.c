@@ -136,8 +136,14 @@ static void hint_at_case(const ms_run_plan *plan, ms_str shard, const ms_files_l
                          ms_str_shown(shard).text, ms_str_shown(list->items[i].name).text);
 }
 
+/* As many as an error message has room for; then how many more there are. */
 static void join_names(const ms_name_list *list, ms_buf *out) {
+    enum { ROOM = 600 };
     for (size_t i = 0; i < list->n; i++) {
+        if (out->size > ROOM) {
+            ms_buf_printf(out, " and %zu more", list->n - i);
+            return;
+        }
         ms_buf_put_text(out, i ? ", " : "");
         ms_buf_put_text(out, ms_str_shown(list->items[i]).text);
     }
@@ -146,8 +152,9 @@ static void join_names(const ms_name_list *list, ms_buf *out) {
 static ms_status missing_is_fatal(const ms_run_plan *plan, ms_err *err) {
     ms_buf text = {0};
     join_names(&plan->missing, &text);
-    const ms_status status =
-        ms_err_set(err, MS_ERR_NOT_FOUND, "[index] missing shard(s) referenced by index: %s", ms_buf_str(&text).text);
+    const ms_status status = ms_err_set(
+        err, MS_ERR_NOT_FOUND, "[index] missing shard(s) referenced by index: %s; fetch them, or set scan.strict_index=false",
+        ms_buf_str(&text).text);
     ms_buf_free(&text);
     return status;
 }
