@@ -62,8 +62,8 @@ const ms_dtype_info *ms_dtype_info_of(ms_dtype dtype) {
 }
 
 ms_dtype ms_dtype_by_name(ms_str name) {
-    for (ms_dtype d = MS_DTYPE_UNKNOWN + 1; d < MS_DTYPE_GGML_FIRST; d++) /* block types have ids, see ggml_block.h */
-        if (ms_str_is(name, infos[d].name)) return d;
+    for (int d = MS_DTYPE_UNKNOWN + 1; d < MS_DTYPE_GGML_FIRST; d++) /* block types have ids, see ggml_block.h */
+        if (ms_str_is(name, infos[d].name)) return (ms_dtype)d;
     if (ms_str_is(name, "E8M0") || ms_str_is(name, "UE8")) return MS_DTYPE_F8_E8M0;
     if (ms_str_is(name, "FP4")) return MS_DTYPE_F4;
     return MS_DTYPE_UNKNOWN;
