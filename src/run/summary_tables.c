@@ -63,7 +63,7 @@ typedef struct build {
     ms_run_manifest manifest;
     ms_run_config config;
     ms_notes warnings;
-    ms_table *stats, *quant;
+    ms_table *input; /* that is being condensed */
     ms_str stats_path, quant_path;
     ms_table *made[MS_TABLES_COUNT]; /* all are made before the first is written */
     ms_table_written written[MS_TABLES_COUNT];
@@ -124,13 +124,31 @@ enum {
     N_QUANT = sizeof quant_metrics / sizeof *quant_metrics
 };
 
-static ms_status read_table(ms_table **out, const char *path, ms_err *err) {
+static bool in_list(const char *name, const char *const *list, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(name, list[i]) == 0) return true;
+    return false;
+}
+
+/* What is needed of matrix_stats, and of quant_sim; the rest of their columns stays in the files. */
+static bool is_needed_of_stats(const char *name) {
+    static const char *const keys[] = {"layer", "block4", "proj"};
+    return in_list(name, keys, 3) || in_list(name, weight_metrics, N_WEIGHT) || is_group_metric(name);
+}
+
+static bool is_needed_of_quant(const char *name) {
+    static const char *const keys[] = {"file",      "derived_tensor", "layer", "block4", "proj",
+                                       "expert_id", "rows",           "cols",  "scheme"};
+    return in_list(name, keys, sizeof keys / sizeof *keys) || in_list(name, quant_metrics, N_QUANT);
+}
+
+static ms_status read_table(ms_table **out, const char *path, ms_column_wanted *wanted, ms_err *err) {
     ms_column_spec specs[N_KNOWN + N_WEIGHT + N_QUANT + MAX_METRICS];
     size_t n = 0;
     for (size_t i = 0; i < N_KNOWN; i++) specs[n++] = known_columns[i];
     for (size_t i = 0; i < N_WEIGHT; i++) specs[n++] = (ms_column_spec){weight_metrics[i], MS_COLUMN_F64, "", ""};
     for (size_t i = 0; i < N_QUANT; i++) specs[n++] = (ms_column_spec){quant_metrics[i], MS_COLUMN_F64, "", ""};
-    MS_TRY(ms_table_read(out, path, specs, n, err));
+    MS_TRY(ms_table_read_some(out, path, specs, n, wanted, err));
     char names[MAX_METRICS][64];
     size_t n_more = 0;
     for (size_t c = 0; c < ms_table_n_columns(*out) && n_more < MAX_METRICS; c++) {
@@ -142,7 +160,7 @@ static ms_status read_table(ms_table **out, const char *path, ms_err *err) {
     if (n_more == 0) return MS_OK;
     ms_table_destroy(*out);
     *out = NULL;
-    return ms_table_read(out, path, specs, n, err);
+    return ms_table_read_some(out, path, specs, n, wanted, err);
 }
 
 static void copy_cell(ms_table *to, size_t column, const ms_table *from, size_t row, size_t from_column) {
@@ -164,15 +182,7 @@ static void copy_cell(ms_table *to, size_t column, const ms_table *from, size_t 
 /* Columns of whole numbers: another program may have stored them as floats, because of nulls. */
 static bool is_whole(const char *name) {
     static const char *const names[] = {"layer", "block4", "expert_id", "rows", "cols"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(name, names[i]) == 0) return true;
-    return false;
-}
-
-static void copy_whole(ms_table *to, size_t column, const ms_table *from, size_t row) {
-    if (ms_table_is_null(from, row, column)) return;
-    const double value = ms_table_get_f64(from, row, column);
-    if (value >= -9e15 && value <= 9e15) ms_table_i64(to, column, (int64_t)value);
+    return in_list(name, names, sizeof names / sizeof *names);
 }
 
 /* block4 from layer, for the last column. */
@@ -182,48 +192,35 @@ static void put_block4(ms_table *to, size_t column, const ms_table *from, size_t
     if (value >= 0 && value <= 9e15) ms_table_i64(to, column, (int64_t)value / 4);
 }
 
-static ms_status copy_rows(ms_table *to, const ms_table *from, const bool *convert, bool add_block4, size_t layer,
-                           ms_err *err) {
-    const size_t n = ms_table_n_columns(from);
-    for (size_t r = 0; r < ms_table_n_rows(from); r++) {
-        for (size_t c = 0; c < n; c++) {
-            if (convert[c]) copy_whole(to, c, from, r);
-            else copy_cell(to, c, from, r, c);
-        }
-        if (add_block4) put_block4(to, n, from, r, layer);
-        MS_TRY(ms_table_end_row(to, err));
-    }
-    return MS_OK;
-}
-
-/* Whole numbers as such, and a column block4 when there is none. Replaces the table when it has to. */
-static ms_status normalise(ms_table **table, ms_err *err) {
+/* The table again with a column block4. Consumes it. */
+static ms_status add_block4(ms_table **table, size_t layer, ms_err *err) {
     const ms_table *const old = *table;
     const size_t n = ms_table_n_columns(old);
-    const int64_t layer = ms_table_find(old, "layer");
-    const bool add_block4 = ms_table_find(old, "block4") < 0 && layer >= 0;
-    ms_column_spec *const specs = ms_mem_alloc_array(n + 1, sizeof *specs);
-    bool *const convert = ms_mem_zalloc_array(n + 1, sizeof *convert);
-    bool any = add_block4;
     ms_table *fresh = NULL;
-    ms_status status = specs && convert ? MS_OK : ms_err_memory(err, "a table");
-    for (size_t c = 0; status == MS_OK && c < n; c++) {
-        specs[c] = *ms_table_column(old, c);
-        convert[c] = specs[c].type == MS_COLUMN_F64 && is_whole(specs[c].name);
-        if (convert[c]) specs[c].type = MS_COLUMN_I64;
-        any |= convert[c];
-    }
-    if (status == MS_OK && any) {
-        specs[n] = (ms_column_spec){"block4", MS_COLUMN_I64, "", ""};
-        status = ms_table_create(&fresh, specs, n + add_block4, err);
-        if (status == MS_OK) status = copy_rows(fresh, old, convert, add_block4, (size_t)layer, err);
-    }
+    ms_column_spec *const specs = ms_mem_alloc_array(n + 1, sizeof *specs);
+    if (!specs) return ms_err_memory(err, "a table");
+    for (size_t c = 0; c < n; c++) specs[c] = *ms_table_column(old, c);
+    specs[n] = (ms_column_spec){"block4", MS_COLUMN_I64, "", ""};
+    ms_status status = ms_table_create(&fresh, specs, n + 1, err);
     ms_mem_free(specs);
-    ms_mem_free(convert);
-    ms_table *const unwanted = status == MS_OK && any ? *table : fresh;
-    if (status == MS_OK && any) *table = fresh;
-    ms_table_destroy(unwanted);
+    for (size_t r = 0; status == MS_OK && r < ms_table_n_rows(old); r++) {
+        for (size_t c = 0; c < n; c++) copy_cell(fresh, c, old, r, c);
+        put_block4(fresh, n, old, r, layer);
+        status = ms_table_end_row(fresh, err);
+    }
+    ms_table_destroy(*table);
+    *table = fresh;
     return status;
+}
+
+/* Whole numbers as such, and a column block4 when there is none. */
+static ms_status normalise(ms_table **table, ms_err *err) {
+    for (size_t c = 0; c < ms_table_n_columns(*table); c++) {
+        const ms_column_spec *const spec = ms_table_column(*table, c);
+        if (spec->type == MS_COLUMN_F64 && is_whole(spec->name)) ms_table_make_whole(*table, c);
+    }
+    const int64_t layer = ms_table_find(*table, "layer");
+    return ms_table_find(*table, "block4") < 0 && layer >= 0 ? add_block4(table, (size_t)layer, err) : MS_OK;
 }
 
 static void warn_of_unfinished_collect(build *b) {
@@ -244,10 +241,6 @@ static ms_status read_inputs(build *b, ms_err *err) {
     const ms_json_value *const manifest = read_log(b, "logs/write_manifest.json");
     MS_TRY(find_data(b, "matrix_stats", manifest, &b->stats_path, err));
     MS_TRY(find_data(b, "quant_sim", manifest, &b->quant_path, err));
-    MS_TRY(read_table(&b->stats, b->stats_path.text, err));
-    MS_TRY(read_table(&b->quant, b->quant_path.text, err));
-    MS_TRY(normalise(&b->stats, err));
-    MS_TRY(normalise(&b->quant, err));
     warn_of_unfinished_collect(b);
     return MS_OK;
 }
@@ -267,7 +260,7 @@ static size_t find_metrics(const ms_table *table, bool of_quant, const char *out
 
 static ms_status summarise(build *b, size_t i, ms_err *err) {
     const recipe *const r = &recipes[i];
-    const ms_table *const table = r->of_quant ? b->quant : b->stats;
+    const ms_table *const table = b->input;
     const char *metrics[MAX_METRICS];
     const size_t n = find_metrics(table, r->of_quant, metrics);
     const ms_status status =
@@ -276,6 +269,25 @@ static ms_status summarise(build *b, size_t i, ms_err *err) {
     /* what is a wrong question there is a file without that column here */
     return ms_err_within(err, status == MS_ERR_USAGE ? MS_ERR_DAMAGED : status, "%s",
                          r->of_quant ? b->quant_path.text : b->stats_path.text);
+}
+
+/* The tables of one input, which is not held longer: it may be longer than all else. */
+static ms_status condense(build *b, bool of_quant, ms_err *err) {
+    const char *const path = of_quant ? b->quant_path.text : b->stats_path.text;
+    b->stage = "reading data/";
+    MS_TRY(read_table(&b->input, path, of_quant ? is_needed_of_quant : is_needed_of_stats, err));
+    MS_TRY(normalise(&b->input, err));
+    b->stage = "condensing";
+    for (size_t i = 0; i < DELTAS; i++)
+        if (recipes[i].of_quant == of_quant) MS_TRY(summarise(b, i, err));
+    if (of_quant && b->config.n_deltas > 0) {
+        const ms_status status =
+            ms_quant_deltas(&b->made[DELTAS], b->input, b->config.deltas, b->config.n_deltas, &b->warnings, err);
+        if (status != MS_OK) return ms_err_within(err, status, "%s", path);
+    }
+    ms_table_destroy(b->input);
+    b->input = NULL;
+    return MS_OK;
 }
 
 static ms_status write_one(build *b, size_t i, ms_err *err) {
@@ -355,13 +367,8 @@ static void say_warnings(const build *b) {
 static ms_status build_all(build *b, ms_err *err) {
     b->stage = "reading data/";
     MS_TRY(read_inputs(b, err));
-    b->stage = "condensing";
-    for (size_t i = 0; i < DELTAS; i++) MS_TRY(summarise(b, i, err));
-    if (b->config.n_deltas > 0) {
-        const ms_status status =
-            ms_quant_deltas(&b->made[DELTAS], b->quant, b->config.deltas, b->config.n_deltas, &b->warnings, err);
-        if (status != MS_OK) return ms_err_within(err, status, "%s", b->quant_path.text);
-    }
+    MS_TRY(condense(b, false, err));
+    MS_TRY(condense(b, true, err));
     b->stage = "writing tables/";
     MS_TRY(write_all(b, err));
     MS_TRY(write_manifest(b, err));
@@ -378,8 +385,7 @@ ms_status ms_tables_build(const ms_tables_options *options, ms_tables_summary *s
     const ms_status status = build_all(&b, &failure);
     if (status != MS_OK) write_failure(&b, status, &failure);
     for (size_t i = 0; i < MS_TABLES_COUNT; i++) ms_table_destroy(b.made[i]);
-    ms_table_destroy(b.stats);
-    ms_table_destroy(b.quant);
+    ms_table_destroy(b.input);
     ms_run_config_free(&b.config);
     ms_notes_free(&b.warnings);
     ms_arena_free(&b.arena);

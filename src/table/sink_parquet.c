@@ -43,8 +43,8 @@ ms_status ms_parquet_commit(ms_parquet_writer *p, ms_err *err) {
 void ms_parquet_abort(ms_parquet_writer *p) { (void)p; }
 
 ms_status ms_table_from_parquet(ms_table **out, const char *path, const ms_column_spec *columns, size_t n_columns,
-                                ms_err *err) {
-    (void)columns, (void)n_columns;
+                                ms_column_wanted *wanted, ms_err *err) {
+    (void)columns, (void)n_columns, (void)wanted;
     *out = NULL;
     return not_built(path, err);
 }
@@ -285,6 +285,7 @@ void ms_parquet_abort(ms_parquet_writer *p) {
 typedef struct leaf {
     ms_column_spec spec; /* name borrowed from the reader */
     carquet_physical_type_t type;
+    int32_t number; /* in the file */
     bool is_unsigned, is_void, is_list;
     int16_t most_definition; /* of a value that is there */
     int16_t list_definition; /* of an empty list; below it the list is null */
@@ -294,7 +295,8 @@ typedef struct reader {
     const char *path;
     carquet_reader_t *file;
     const carquet_schema_t *schema;
-    leaf *leaves; /* [n_leaves], in the arena */
+    ms_column_wanted *wanted; /* NULL: all */
+    leaf *leaves;             /* [n_leaves] the columns to read, in the arena */
     int32_t n_leaves;
     int16_t *definition, *repetition; /* [BATCH] */
     void *values;                     /* [BATCH] of at most 16 bytes */
@@ -346,7 +348,8 @@ static ms_status open_leaf(const reader *r, int32_t n, leaf *l, ms_err *err) {
     const int32_t depth = carquet_schema_column_path(r->schema, n, path, LIST_DEPTH + 1);
     const carquet_schema_node_t *const node = leaf_node(r->schema, n);
     MS_FAIL_IF(depth < 1 || !node, MS_ERR_DAMAGED, err, "%s: column %d has no name", ms_str_shown(ms_str_of(r->path)).text, n);
-    *l = (leaf){.spec = {.name = path[0], .unit = "", .help = ""}, .type = carquet_schema_node_physical_type(node)};
+    *l =
+        (leaf){.spec = {.name = path[0], .unit = "", .help = ""}, .number = n, .type = carquet_schema_node_physical_type(node)};
     const int16_t repetition = carquet_schema_max_rep_level(r->schema, n);
     l->most_definition = carquet_schema_max_def_level(r->schema, n);
     const bool known = find_type(l, carquet_schema_node_logical_type(node));
@@ -377,17 +380,19 @@ static ms_status adopt_given(const reader *r, leaf *l, const ms_column_spec *giv
 
 static ms_status open_schema(reader *r, const ms_column_spec *given, size_t n_given, ms_err *err) {
     r->schema = carquet_reader_schema(r->file);
-    r->n_leaves = carquet_reader_num_columns(r->file);
-    MS_FAIL_IF(!r->schema || r->n_leaves < 1 || r->n_leaves > 4096, MS_ERR_UNSUPPORTED, err,
-               "%s: %d columns, 1 to 4096 expected", ms_str_shown(ms_str_of(r->path)).text, r->n_leaves);
-    r->leaves = ms_arena_zalloc(&r->arena, (size_t)r->n_leaves * sizeof *r->leaves);
+    const int32_t n_all = carquet_reader_num_columns(r->file);
+    MS_FAIL_IF(!r->schema || n_all < 1 || n_all > 4096, MS_ERR_UNSUPPORTED, err, "%s: %d columns, 1 to 4096 expected",
+               ms_str_shown(ms_str_of(r->path)).text, n_all);
+    r->leaves = ms_arena_zalloc(&r->arena, (size_t)n_all * sizeof *r->leaves);
     r->definition = ms_arena_alloc_array(&r->arena, BATCH, sizeof *r->definition);
     r->repetition = ms_arena_alloc_array(&r->arena, BATCH, sizeof *r->repetition);
     r->values = ms_arena_alloc_array(&r->arena, BATCH, 16);
     if (!r->leaves || !r->definition || !r->repetition || !r->values) return ms_err_memory(err, "a Parquet table");
-    for (int32_t n = 0; n < r->n_leaves; n++) {
-        MS_TRY(open_leaf(r, n, &r->leaves[n], err));
-        MS_TRY(adopt_given(r, &r->leaves[n], given, n_given, err));
+    for (int32_t n = 0; n < n_all; n++) {
+        leaf *const l = &r->leaves[r->n_leaves];
+        MS_TRY(open_leaf(r, n, l, err));
+        MS_TRY(adopt_given(r, l, given, n_given, err));
+        r->n_leaves += !r->wanted || r->wanted(l->spec.name);
     }
     return MS_OK;
 }
@@ -494,7 +499,7 @@ static const char *put_lists(reader *r, const leaf *l, size_t n, ms_table *table
 static ms_status read_chunk(reader *r, int32_t group, int32_t n, size_t n_rows, ms_table *table, ms_err *err) {
     const leaf *const l = &r->leaves[n];
     carquet_error_t error = CARQUET_ERROR_INIT;
-    carquet_column_reader_t *const chunk = carquet_reader_get_column(r->file, group, n, &error);
+    carquet_column_reader_t *const chunk = carquet_reader_get_column(r->file, group, l->number, &error);
     if (!chunk) return library_error(r, &error, err);
     lists all = {.row = table->n_rows, .end = table->n_rows + n_rows};
     size_t row = table->n_rows;
@@ -521,17 +526,27 @@ static ms_status read_chunk(reader *r, int32_t group, int32_t n, size_t n_rows, 
     return wrong ? column_error(r, l, wrong == NO_MEMORY ? MS_ERR_MEMORY : MS_ERR_DAMAGED, wrong, err) : MS_OK;
 }
 
-static ms_status read_groups(reader *r, ms_table *table, ms_err *err) {
+/* Of a row group; all of them together are no more than can be. */
+static ms_status rows_of(const reader *r, int32_t group, size_t n_before, size_t *out, ms_err *err) {
     enum { MOST_ROWS = 1 << 27 };
-    for (int32_t group = 0; group < carquet_reader_num_row_groups(r->file); group++) {
-        carquet_row_group_metadata_t info;
-        const bool known = carquet_reader_row_group_metadata(r->file, group, &info) == CARQUET_OK;
-        MS_FAIL_IF(!known || info.num_rows < 0 || info.num_rows > MOST_ROWS - (int64_t)table->n_rows, MS_ERR_DAMAGED, err,
-                   "%s: row group %d: a number of rows that cannot be (at most %d)", ms_str_shown(ms_str_of(r->path)).text,
-                   group, MOST_ROWS);
-        if (!ms_table_reserve(table, (size_t)info.num_rows)) return ms_err_memory(err, "a Parquet table");
-        for (int32_t n = 0; n < r->n_leaves; n++) MS_TRY(read_chunk(r, group, n, (size_t)info.num_rows, table, err));
-        table->n_rows += (size_t)info.num_rows;
+    carquet_row_group_metadata_t info;
+    const bool known = carquet_reader_row_group_metadata(r->file, group, &info) == CARQUET_OK;
+    MS_FAIL_IF(!known || info.num_rows < 0 || info.num_rows > MOST_ROWS - (int64_t)n_before, MS_ERR_DAMAGED, err,
+               "%s: row group %d: a number of rows that cannot be (at most %d)", ms_str_shown(ms_str_of(r->path)).text, group,
+               MOST_ROWS);
+    *out = (size_t)info.num_rows;
+    return MS_OK;
+}
+
+static ms_status read_groups(reader *r, ms_table *table, ms_err *err) {
+    const int32_t n_groups = carquet_reader_num_row_groups(r->file);
+    size_t n_all = 0, n_rows;
+    for (int32_t group = 0; group < n_groups; group++, n_all += n_rows) MS_TRY(rows_of(r, group, n_all, &n_rows, err));
+    if (!ms_table_reserve(table, n_all)) return ms_err_memory(err, "a Parquet table"); /* at once: growing takes it twice */
+    for (int32_t group = 0; group < n_groups; group++) {
+        MS_TRY(rows_of(r, group, table->n_rows, &n_rows, err));
+        for (int32_t n = 0; n < r->n_leaves; n++) MS_TRY(read_chunk(r, group, n, n_rows, table, err));
+        table->n_rows += n_rows;
     }
     return MS_OK;
 }
@@ -552,9 +567,9 @@ static ms_status read_table(reader *r, ms_table **out, const ms_column_spec *giv
 }
 
 ms_status ms_table_from_parquet(ms_table **out, const char *path, const ms_column_spec *columns, size_t n_columns,
-                                ms_err *err) {
+                                ms_column_wanted *wanted, ms_err *err) {
     *out = NULL;
-    reader r = {.path = path};
+    reader r = {.path = path, .wanted = wanted};
     const ms_status status = read_table(&r, out, columns, n_columns, err);
     if (status != MS_OK) {
         ms_table_destroy(*out);

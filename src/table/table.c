@@ -122,6 +122,20 @@ bool ms_table_reserve(ms_table *table, size_t n_more) {
     return true;
 }
 
+void ms_table_make_whole(ms_table *table, size_t column) {
+    ms_table_cells *const cells = &table->columns[column];
+    assert(cells->spec.type == MS_COLUMN_F64);
+    for (size_t row = 0; row < table->n_rows; row++) {
+        const double value = cells->f64[row];
+        const bool fits = !cells->is_null[row] && value >= -9e15 && value <= 9e15; /* NaN does not */
+        cells->is_null[row] = !fits;
+        if (!fits) continue;
+        const int64_t whole = (int64_t)value;
+        memcpy((char *)cells->cells + row * sizeof whole, &whole, sizeof whole); /* the cell is read as a double until here */
+    }
+    cells->spec.type = MS_COLUMN_I64;
+}
+
 /* ---- the row in the making ---- */
 
 /* The column, with room for one more cell; NULL (and the row failed) when memory is short. */

@@ -111,5 +111,13 @@ ms_status ms_table_write_parquet(const ms_table *table, const char *path, const 
 /* Reads a .parquet or .csv file that we (or pandas, pyarrow) wrote, into columns of the types above; CSV types are taken from
  * `columns` by name where given (n_columns may be 0), else inferred. Untrusted: MS_ERR_DAMAGED with the reason. Owned. */
 ms_status ms_table_read(ms_table **out, const char *path, const ms_column_spec *columns, size_t n_columns, ms_err *err);
+/* The same, without the columns that `wanted` says no to (a file of CSV is read as a whole all the same): for long tables of which
+ * little is needed. */
+typedef bool ms_column_wanted(const char *name);
+ms_status ms_table_read_some(ms_table **out, const char *path, const ms_column_spec *columns, size_t n_columns,
+                             ms_column_wanted *wanted, ms_err *err);
+
+/* Turns a column of numbers into integers where it stands: fractions are cut off; what no integer below 9e15 is becomes null. */
+void ms_table_make_whole(ms_table *table, size_t column);
 
 #endif

@@ -180,11 +180,16 @@ static ms_status is_parquet(const char *path, bool *out, ms_err *err) {
 }
 
 ms_status ms_table_read(ms_table **out, const char *path, const ms_column_spec *columns, size_t n_columns, ms_err *err) {
+    return ms_table_read_some(out, path, columns, n_columns, NULL, err);
+}
+
+ms_status ms_table_read_some(ms_table **out, const char *path, const ms_column_spec *columns, size_t n_columns,
+                             ms_column_wanted *wanted, ms_err *err) {
     *out = NULL;
     bool parquet;
     MS_TRY(is_parquet(path, &parquet, err));
     if (parquet || ms_str_ends_with(ms_str_of(path), MS_STR(".parquet")))
-        return ms_table_from_parquet(out, path, columns, n_columns, err);
+        return ms_table_from_parquet(out, path, columns, n_columns, wanted, err);
     ms_buf bytes = {0};
     ms_status status = ms_files_read(&bytes, path, LARGEST_CSV, err);
     if (status == MS_OK) status = ms_table_from_csv(out, ms_buf_str(&bytes), path, columns, n_columns, err);

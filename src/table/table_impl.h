@@ -47,7 +47,8 @@ const char *ms_column_type_name(ms_column_type type);
 /* Reading, one function a format. bytes are untrusted; file is the name for messages. */
 ms_status ms_table_from_csv(ms_table **out, ms_str bytes, const char *file, const ms_column_spec *columns, size_t n_columns,
                             ms_err *err);
-ms_status ms_table_from_parquet(ms_table **out, const char *path, const ms_column_spec *columns, size_t n_columns, ms_err *err);
+ms_status ms_table_from_parquet(ms_table **out, const char *path, const ms_column_spec *columns, size_t n_columns,
+                                ms_column_wanted *wanted, ms_err *err);
 
 /* Writing Parquet, row group by row group:
  *

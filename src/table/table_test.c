@@ -64,6 +64,24 @@ TEST(table_broken_utf8_is_mended) {
     ms_table_destroy(table);
 }
 
+TEST(table_numbers_can_be_made_whole_where_they_stand) {
+    static const ms_column_spec column = {"n", MS_COLUMN_F64, "", ""};
+    static const double values[] = {3, -2.5, NAN, INFINITY, 9.1e15, -0.0};
+    ms_table *table;
+    ms_err err = {0};
+    CHECK_OK(ms_table_create(&table, &column, 1, &err), &err);
+    for (size_t i = 0; i < 7; i++) {
+        if (i < 6) ms_table_f64(table, 0, values[i]);
+        CHECK_OK(ms_table_end_row(table, &err), &err);
+    }
+    ms_table_make_whole(table, 0);
+    CHECK(ms_table_column(table, 0)->type == MS_COLUMN_I64);
+    CHECK(ms_table_get_i64(table, 0, 0) == 3 && ms_table_get_i64(table, 1, 0) == -2);
+    for (size_t i = 2; i < 7; i++) CHECK(ms_table_is_null(table, i, 0) == (i != 5));
+    CHECK_EQ_I64(ms_table_get_i64(table, 5, 0), 0);
+    ms_table_destroy(table);
+}
+
 TEST(csv_is_as_pandas_writes_it) {
     ms_table *const table = small_table();
     ms_buf out = {0};
@@ -495,6 +513,30 @@ TEST(parquet_of_many_row_groups_reads_back) {
     CHECK(equal);
     ms_table_destroy(again);
     ms_table_destroy(table);
+}
+
+static bool is_b_or_d(const char *name) { return strcmp(name, "b") == 0 || strcmp(name, "d") == 0; }
+
+TEST(parquet_leaves_out_columns_that_are_not_wanted) {
+    static const ms_column_spec columns[] = {{"a", MS_COLUMN_I64, "", ""},
+                                             {"b", MS_COLUMN_STR, "", ""},
+                                             {"c", MS_COLUMN_I64_LIST, "", ""},
+                                             {"d", MS_COLUMN_F64, "", ""}};
+    ms_table *table, *some;
+    ms_err err = {0};
+    char path[512];
+    snprintf(path, sizeof path, "%s/some.parquet", test_folder());
+    CHECK_OK(ms_table_create(&table, columns, 4, &err), &err);
+    ms_table_i64(table, 0, 1), ms_table_str(table, 1, MS_STR("x")), ms_table_list(table, 2, (int64_t[]){1, 2}, 2);
+    ms_table_f64(table, 3, 0.5);
+    CHECK_OK(ms_table_end_row(table, &err), &err);
+    CHECK_OK(ms_table_write_parquet(table, path, "zstd", &err), &err);
+    CHECK_OK(ms_table_read_some(&some, path, NULL, 0, is_b_or_d, &err), &err);
+    CHECK_EQ_I64(ms_table_n_columns(some), 2);
+    CHECK_EQ_I64(ms_table_n_rows(some), 1);
+    CHECK_EQ_STR(ms_table_get_str(some, 0, 0), "x");
+    CHECK_NEAR(ms_table_get_f64(some, 0, 1), 0.5, 0);
+    ms_table_destroy(some), ms_table_destroy(table);
 }
 
 TEST(parquet_numbers_take_the_type_that_is_asked_for) {

@@ -46,14 +46,41 @@ static ms_status load_json(const ms_json_value **out, ms_report_data *d, const c
     return status == MS_OK ? MS_OK : ms_err_within(err, status, "%s", path);
 }
 
-static ms_status load_table(ms_table **out, const ms_report_data *d, const char *name, ms_err *err) {
+static ms_status load_some(ms_table **out, const ms_report_data *d, const char *name, ms_column_wanted *wanted, ms_err *err) {
     static const char *const suffixes[] = {"parquet", "csv"};
     for (int i = 0; i < 2; i++) {
         char path[4096];
         snprintf(path, sizeof path, "%.*s/%s.%s", (int)d->folder.size, d->folder.text, name, suffixes[i]);
-        if (ms_files_exists(path)) return ms_table_read(out, path, NULL, 0, err);
+        if (ms_files_exists(path)) return ms_table_read_some(out, path, NULL, 0, wanted, err);
     }
     return MS_OK;
+}
+
+static ms_status load_table(ms_table **out, const ms_report_data *d, const char *name, ms_err *err) {
+    return load_some(out, d, name, NULL, err);
+}
+
+static bool in_list(const char *name, const char *const *list) {
+    for (size_t i = 0; list[i]; i++)
+        if (strcmp(name, list[i]) == 0) return true;
+    return false;
+}
+
+/* What is shown of the tables with a row for each tensor or more. */
+static bool is_shown_of_stats(const char *name) {
+    return strcmp(name, "source_tensor") != 0; /* derived_tensor begins with it */
+}
+
+static bool is_shown_of_quant(const char *name) {
+    static const char *const names[] = {
+        "file",       "derived_tensor", "layer",       "expert_id",   "scheme",          "mode",  "bits",
+        "group_size", "w_rel_fro",      "clip_groups", "zero_groups", "bits_per_weight", "error", NULL};
+    return in_list(name, names);
+}
+
+static bool is_shown_of_inventory(const char *name) {
+    static const char *const names[] = {"shape", "nbytes", "dtype", NULL};
+    return in_list(name, names);
 }
 
 static double cell(const ms_table *t, size_t row, int64_t column) {
@@ -167,13 +194,17 @@ static ms_status collect_identity(ms_report_data *d, ms_err *err) {
 /* ---- quantisation: rows of quant_sim to columns beside the matrices ---- */
 
 /* What names a matrix: file, derived tensor, layer and expert together. */
-static ms_str matrix_key(ms_arena *arena, const ms_table *t, size_t row) {
+static ms_str matrix_key(ms_buf *buf, const ms_table *t, size_t row) {
     const ms_str file = text_cell(t, row, ms_table_find(t, "file")),
                  derived = text_cell(t, row, ms_table_find(t, "derived_tensor"));
     const int64_t layer = whole(cell(t, row, ms_table_find(t, "layer")), -1);
     const int64_t expert = whole(cell(t, row, ms_table_find(t, "expert_id")), -1);
-    return ms_arena_printf(arena, "%.*s\x1f%.*s\x1f%lld\x1f%lld", (int)file.size, file.size ? file.text : "", (int)derived.size,
-                           derived.size ? derived.text : "", (long long)layer, (long long)expert);
+    ms_buf_clear(buf);
+    ms_buf_put_str(buf, file);
+    ms_buf_put_char(buf, '\x1f');
+    ms_buf_put_str(buf, derived);
+    ms_buf_printf(buf, "\x1f%lld\x1f%lld", (long long)layer, (long long)expert);
+    return ms_buf_str(buf);
 }
 
 static ms_status add_scheme(ms_report_data *d, size_t row, ms_err *err) {
@@ -212,10 +243,11 @@ static int by_size(const void *a, const void *b) {
 
 enum { MOST_SCHEMES = 64 };
 
-static ms_status join_quant(ms_report_data *d, ms_map *matrices, ms_map *schemes, ms_err *err) {
+/* buf: scratch. */
+static ms_status join_quant(ms_report_data *d, ms_map *matrices, ms_map *schemes, ms_buf *buf, ms_err *err) {
     for (size_t i = 0; i < d->n; i++) {
-        const ms_str key = matrix_key(&d->arena, d->stats, i);
-        if (!key.text || !ms_map_add(matrices, key, i, NULL, NULL)) return ms_err_memory(err, "the report");
+        const ms_str key = ms_arena_copy(&d->arena, matrix_key(buf, d->stats, i));
+        if (buf->failed || !key.text || !ms_map_add(matrices, key, i, NULL, NULL)) return ms_err_memory(err, "the report");
     }
     for (size_t row = 0; row < ms_table_n_rows(d->quant); row++) {
         size_t *slot;
@@ -223,8 +255,8 @@ static ms_status join_quant(ms_report_data *d, ms_map *matrices, ms_map *schemes
         const ms_str scheme = text_cell(d->quant, row, ms_table_find(d->quant, "scheme"));
         if (!ms_map_add(schemes, scheme, d->n_schemes, &slot, &is_new)) return ms_err_memory(err, "the report");
         if (is_new && d->n_schemes < MOST_SCHEMES) MS_TRY(add_scheme(d, row, err));
-        const ms_str key = matrix_key(&d->arena, d->quant, row);
-        if (!key.text) return ms_err_memory(err, "the report");
+        const ms_str key = matrix_key(buf, d->quant, row);
+        if (buf->failed) return ms_err_memory(err, "the report");
         const size_t *const i = ms_map_find(matrices, key);
         if (i && *slot < d->n_schemes) add_quant_row(d, &d->schemes[*slot], row, *i);
     }
@@ -236,7 +268,9 @@ static ms_status collect_quant(ms_report_data *d, ms_err *err) {
     d->schemes = ms_arena_alloc_array(&d->arena, MOST_SCHEMES, sizeof *d->schemes);
     if (!d->schemes) return ms_err_memory(err, "the report");
     ms_map matrices = {0}, schemes = {0};
-    const ms_status status = join_quant(d, &matrices, &schemes, err);
+    ms_buf key = {0};
+    const ms_status status = join_quant(d, &matrices, &schemes, &key, err);
+    ms_buf_free(&key);
     ms_map_free(&matrices);
     ms_map_free(&schemes);
     if (status == MS_OK) qsort(d->schemes, d->n_schemes, sizeof *d->schemes, by_size);
@@ -295,13 +329,13 @@ static ms_status load(ms_report_data *d, ms_err *err) {
     MS_TRY(load_json(&d->config, d, "analysis_config.json", err));
     const ms_json_value *const used = ms_json_get(d->health, "config_used");
     if (used && used->kind == MS_JSON_OBJECT) d->config = used;
-    MS_TRY(load_table(&d->stats, d, "data/matrix_stats", err));
+    MS_TRY(load_some(&d->stats, d, "data/matrix_stats", is_shown_of_stats, err));
     MS_FAIL_IF(
         !d->stats, MS_ERR_NOT_FOUND, err,
         "%s: no run with results: data/matrix_stats.parquet or .csv is missing; run 'moescope collect --run-dir %s' first",
         ms_str_shown(d->folder).text, ms_str_shown(d->folder).text);
-    MS_TRY(load_table(&d->quant, d, "data/quant_sim", err));
-    MS_TRY(load_table(&d->inventory, d, "data/tensor_inventory", err));
+    MS_TRY(load_some(&d->quant, d, "data/quant_sim", is_shown_of_quant, err));
+    MS_TRY(load_some(&d->inventory, d, "data/tensor_inventory", is_shown_of_inventory, err));
     MS_TRY(load_table(&d->unmatched, d, "data/unmatched_tensors", err));
     MS_TRY(load_table(&d->warnings, d, "logs/warnings", err));
     MS_TRY(load_table(&d->naming, d, "logs/proj_canonicalization_report", err));

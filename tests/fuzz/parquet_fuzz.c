@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     snprintf(path, sizeof path, "/proc/self/fd/%d", handle);
     ms_table *table;
     ms_err err = {0};
-    const ms_status status = ms_table_from_parquet(&table, path, NULL, 0, &err);
+    const ms_status status = ms_table_from_parquet(&table, path, NULL, 0, NULL, &err);
     FUZZ_CHECK((status == MS_OK) == (table != NULL));
     ms_buf text = {0};
     if (table && ms_table_n_rows(table) < 10000) FUZZ_CHECK(ms_table_to_csv(table, &text, NULL) == MS_OK);
