@@ -110,8 +110,33 @@ static bool list_projections(const ms_banks *banks, const char *wanted, char *li
     return true;
 }
 
+/* Whether the wanted matrix would come from this tensor. */
+static bool would_hold(const ms_tensor *t, const ms_dump_wanted *w) {
+    if (t->role != (w->shared ? MS_ROLE_SHARED_EXPERT : MS_ROLE_EXPERT) || t->shadowed) return false;
+    if ((w->layer >= 0 && t->layer != w->layer) || (w->section && strcmp(t->section, w->section) != 0)) return false;
+    if ((w->expert >= 0 && t->expert >= 0 && t->expert != w->expert) || (w->tensor && !ms_str_is(t->stored->name, w->tensor)))
+        return false;
+    const bool halves = t->proj == MS_PROJ_GATE_UP && (is_proj(ms_str_of(ms_proj_name(MS_PROJ_GATE)), w->proj) ||
+                                                       is_proj(ms_str_of(ms_proj_name(MS_PROJ_UP)), w->proj));
+    return halves || is_proj(ms_str_of(ms_proj_name(t->proj)), w->proj);
+}
+
+/* It is there, but no bank took it: MS_ERR_UNSUPPORTED, saying why. */
+static ms_status refuse_undecoded(const ms_dump *d, const ms_dump_wanted *w, ms_err *err) {
+    for (size_t i = 0; i < d->ckpt->n_tensors; i++) {
+        const ms_tensor *const t = &d->ckpt->tensors[i];
+        if (!would_hold(t, w)) continue;
+        MS_TRY(ms_decoders_check(t, err));
+        MS_FAIL_IF(ms_logical_shape(d->ckpt, t).rank == 0, MS_ERR_UNSUPPORTED, err,
+                   "tensor '%s': quantised as %s, but its unpacked shape cannot be told", ms_str_shown(t->stored->name).text,
+                   t->scheme);
+    }
+    return MS_OK;
+}
+
 /* Nothing fits: say what there is. */
 static ms_status nothing_fits(const ms_dump *d, const ms_dump_wanted *w, ms_err *err) {
+    MS_TRY(refuse_undecoded(d, w, err));
     int32_t least = INT32_MAX, most = -1, most_expert = -1;
     size_t n_banks = 0;
     ms_dump_wanted other = *w;

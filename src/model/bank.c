@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "checked.h"
+#include "decoders.h"
 #include "expert_widths.h"
 #include "family.h"
 
@@ -267,6 +268,19 @@ static bool is_up_alone(const ms_builder *b, const ms_tensor *t, const ms_axes *
     return shape.rank == 2 && shape.shape[1] == axes->n_out;
 }
 
+/* Of a scheme that has no decoder, or whose shape nothing tells: said once for all that are named alike. */
+static void note_undecoded(ms_builder *b, const ms_tensor *t) {
+    const ms_pattern *const pattern = &b->ckpt->patterns[t->pattern];
+    char text[160];
+    if (&b->ckpt->tensors[pattern->first_tensor] != t) return;
+    if (ms_decoders_check(t, NULL) == MS_OK) snprintf(text, sizeof text, "its unpacked shape cannot be told");
+    else snprintf(text, sizeof text, "weights quantised as %s cannot be decoded", t->scheme);
+    const size_t n = strlen(text);
+    snprintf(text + n, sizeof text - n, "; %zu such tensor%s left out", pattern->n_tensors,
+             pattern->n_tensors == 1 ? " is" : "s are");
+    note(b, t, "bank.shape", text);
+}
+
 static bool add_tensor(ms_builder *b, const ms_tensor *t) {
     const ms_pattern *const pattern = &b->ckpt->patterns[t->pattern];
     const bool is_weight = !pattern->leaf || pattern->leaf->kind == MS_LEAF_WEIGHT;
@@ -274,10 +288,9 @@ static bool add_tensor(ms_builder *b, const ms_tensor *t) {
     const unsigned layout = pattern->row->layout;
     const ms_logical shape = ms_logical_shape(b->ckpt, t);
     const uint32_t wanted = layout & MS_LAY_STACKED ? 3 : 2;
+    if (shape.rank == 0) return note_undecoded(b, t), true;
     if (shape.rank != wanted) {
-        note(b, t, "bank.shape",
-             shape.rank ? "its unpacked shape has too many or too few axes; it is left out"
-                        : "its unpacked shape cannot be told; it is left out");
+        note(b, t, "bank.shape", "its unpacked shape has too many or too few axes; it is left out");
         return true;
     }
     ms_axes axes = axes_of(b, t, layout, &shape);

@@ -225,6 +225,7 @@ const char *ms_scheme_of_pattern(const ms_checkpoint *ckpt, const ms_pattern *pa
     if (strcmp(leaf, ".qweight") == 0) return qweight_scheme(&b, weight);
     if (strcmp(leaf, ".weight_packed") == 0 || strcmp(leaf, "_packed") == 0) return packed_scheme(&b, weight);
     if (strcmp(leaf, ".blocks") == 0 || strcmp(leaf, "_blocks") == 0) return "mxfp4";
+    if (strcmp(leaf, ".W_q") == 0 && ms_str_is(ckpt->model.quant_method, "sinq")) return "sinq";
     if (strcmp(leaf, "._weight_qdata") == 0) return torchao_scheme(&b, weight);
     for (size_t i = 0; i < sizeof by_leaf / sizeof by_leaf[0]; i++)
         if (strcmp(leaf, by_leaf[i].leaf) == 0) return by_leaf[i].scheme;
