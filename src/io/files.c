@@ -35,6 +35,14 @@ bool ms_files_exists(const char *path) {
     return ms_hub_is(path) ? hub_has(path, &is_folder) : ms_door_stat(path, &info) == 0;
 }
 
+ms_status ms_files_must_exist(const char *path, ms_err *err) {
+    struct stat info;
+    bool is_folder;
+    uint64_t n_bytes;
+    if (ms_hub_is(path)) return ms_hub_look(path, &is_folder, &n_bytes, err);
+    return ms_door_stat(path, &info) == 0 ? MS_OK : ms_files_error(err, errno, path, "open it");
+}
+
 bool ms_files_is_folder(const char *path) {
     struct stat info;
     bool is_folder;

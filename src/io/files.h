@@ -23,6 +23,8 @@
 ms_status ms_files_error(ms_err *err, int number, const char *path, const char *doing);
 
 bool ms_files_exists(const char *path); /* follows links */
+/* An error that says why it cannot be looked at: not there, a folder that may not be entered, ... */
+ms_status ms_files_must_exist(const char *path, ms_err *err);
 bool ms_files_is_folder(const char *path);
 bool ms_files_is_regular(const char *path);
 ms_status ms_files_size(uint64_t *n_bytes, const char *path, ms_err *err);

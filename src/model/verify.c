@@ -1,6 +1,5 @@
 #include "verify.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #include "bank.h"
@@ -187,7 +186,7 @@ ms_status ms_verify_run(ms_verify *out, const char *path, const ms_verify_option
         ms_sha256 *none;
         return ms_sha256_create(&none, err);
     }
-    if (!ms_files_exists(path)) return ms_files_error(err, ENOENT, path, "open it");
+    MS_TRY(ms_files_must_exist(path, err));
     const ms_str given = ms_str_of(path);
     out->is_folder = ms_files_is_folder(path);
     const ms_open_options open = {.lenient = true, .inflate_budget = options->inflate_budget};
