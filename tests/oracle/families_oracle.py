@@ -375,6 +375,16 @@ def ernie4_5_saved_from_memory():
 
 
 @family
+def ernie4_5_vl():  # two routers, stored [H, E]; text experts first, then those for pictures; the config as transformers 5 writes it
+    f = Family("per-expert", {"model_type": "ernie4_5_vl_moe", "text_config": {"moe_num_experts": E, "moe_k": K, "moe_intermediate_size": [I, I]},
+                              "moe_num_shared_experts": 1, "num_experts_per_tok": None}, experts=2 * E, shared=1)
+    f.each("model.layers.{l}.mlp.experts.{e}.", NAMED).add("model.layers.{l}.mlp.gate.weight", (H, E), "router", "F32")
+    f.add("model.layers.{l}.mlp.gate.weight_1", (H, E), "router", "F32")
+    f.add("model.layers.{l}.mlp.moe_statics.e_score_correction_bias", (2, E), "router_aux", "F32")
+    return f.each("model.layers.{l}.mlp.shared_experts.", SHARED, "shared_expert")
+
+
+@family
 def kolibri():  # a width and no number: one shared expert
     f = Family("per-expert", {"model_type": "kolibri1", **MOE, "shared_expert_intermediate_size": S}, shared=1)
     f.each("model.layers.{l}.mlp.experts.{e}.", NAMED).add("model.layers.{l}.mlp.gate.weight", (E, H), "router")
