@@ -218,7 +218,7 @@ static ms_status list_tensors(ms_checkpoint *ckpt, ms_err *err) {
         n += file->n_tensors;
     }
     MS_FAIL_IF(n >= UINT32_MAX, MS_ERR_UNSUPPORTED, err, "%zu tensors: at most %u can be handled", n, UINT32_MAX - 1);
-    ckpt->tensors = ms_mem_zalloc_array(n, sizeof *ckpt->tensors);
+    ckpt->tensors = ms_mem_alloc_array(n, sizeof *ckpt->tensors);
     if (!ckpt->tensors) return ms_err_memory(err, "the list of tensors");
     for (size_t f = 0; f < ckpt->n_files; f++)
         for (size_t t = 0; t < ckpt->files[f].n_tensors; t++)
