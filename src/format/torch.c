@@ -100,7 +100,7 @@ static ms_status place(opener *o, const ms_torch_tensor *t, ms_stored *out, bool
                          "its data end at byte %llu of storage '%s', which has %llu; the file is cut short or damaged",
                          (unsigned long long)end, ms_str_shown(t->storage).text, (unsigned long long)s->n_bytes);
     out->source = s->source;
-    out->offset = s->offset + begin;
+    out->offset = s->offset + (out->n_bytes > 0 ? begin : 0); /* an empty one may claim any place */
     *usable = true;
     const order how = out->n_bytes ? order_of(t) : ROW_MAJOR;
     out->column_major = how == COLUMN_MAJOR;
