@@ -42,7 +42,8 @@ typedef struct torch_reader {
 typedef struct opener {
     torch_reader *reader;
     ms_broken_rules rules;
-    uint64_t budget;
+    uint64_t budget;   /* bytes of inflated members; of repeated elements */
+    uint64_t repeated; /* of that */
     ms_err *err;
     MS_VEC(storage) storages;
     ms_map by_key;           /* storage key -> index into storages */
@@ -84,9 +85,22 @@ static ms_status over_strides(opener *o, const ms_torch_tensor *t, ms_stored *ou
     return MS_OK;
 }
 
+/* Strides of 0 make any size out of a few bytes: within the budget that is a tensor, beyond it a trap. */
+static ms_status check_repeated(opener *o, const ms_torch_tensor *t, uint64_t n_spanned, uint64_t n_bytes, bool *usable) {
+    const uint64_t surplus = n_bytes > n_spanned ? n_bytes - n_spanned : 0;
+    *usable = surplus <= o->budget - o->repeated;
+    if (*usable) o->repeated += surplus;
+    return *usable
+               ? MS_OK
+               : ms_broken_remark(&o->rules, o->err, MS_NOTE_WARNING, "torch.repeated", t->name,
+                                  (int64_t)(o->pickle_at + t->at),
+                                  "it repeats %llu bytes of storage '%s' until they are %llu, and is left out",
+                                  (unsigned long long)n_spanned, ms_str_shown(t->storage).text, (unsigned long long)n_bytes);
+}
+
 static ms_status place(opener *o, const ms_torch_tensor *t, ms_stored *out, bool *usable) {
     const size_t *const at = ms_map_find(&o->by_key, t->storage);
-    uint64_t begin, end;
+    uint64_t begin, end = 0;
     *usable = false;
     if (!at)
         return ms_broken(&o->rules, o->err, "torch.missing_storage", t->name, (int64_t)(o->pickle_at + t->at),
@@ -99,9 +113,10 @@ static ms_status place(opener *o, const ms_torch_tensor *t, ms_stored *out, bool
         return ms_broken(&o->rules, o->err, "torch.short_storage", t->name, (int64_t)(o->pickle_at + t->at),
                          "its data end at byte %llu of storage '%s', which has %llu; the file is cut short or damaged",
                          (unsigned long long)end, ms_str_shown(t->storage).text, (unsigned long long)s->n_bytes);
+    MS_TRY(check_repeated(o, t, out->n_bytes > 0 ? end - begin : 0, out->n_bytes, usable));
+    if (!*usable) return MS_OK;
     out->source = s->source;
     out->offset = s->offset + (out->n_bytes > 0 ? begin : 0); /* an empty one may claim any place */
-    *usable = true;
     const order how = out->n_bytes ? order_of(t) : ROW_MAJOR;
     out->column_major = how == COLUMN_MAJOR;
     return how == STRIDED ? over_strides(o, t, out) : MS_OK;

@@ -517,6 +517,8 @@ def torch_cases():
     case("pickle_storage_short", torch(STATE, bytes(20)), ("torch.short_storage", "error"))
     outside = STATE.replace(b"K\x03K\x01\x86\x89", b"M\xff\x7fK\x01\x86\x89")
     case("pickle_view_outside_its_storage", torch(outside), ("torch.tensor_outside", "error"))
+    repeated = STATE.replace(b"K\x02K\x03\x86K\x03K\x01\x86", b"J\xff\xff\xff\x7fJ\xff\xff\0\0\x86K\0K\0\x86")
+    case("pickle_view_that_repeats_a_number_2_47_times", torch(repeated), ("torch.repeated", "warning"), inspect=0)
     case("pickle_beside_safetensors", {"model.safetensors": st({"a": tensor([1], 0, 4)}, bytes(4)), "pytorch_model.bin": torch(STATE)},
          ("folder.pickle", "warning"), inspect=0, target=".")
 
