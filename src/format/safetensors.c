@@ -114,14 +114,19 @@ static ms_status read_metadata(parser *p) {
     }
 }
 
-/* Most tensors have the type of one that came before. */
-static ms_status keep_dtype_name(parser *p, ms_str name, ms_str *out) {
+/* Most tensors have the type of the one before, nearly all of one that came before. */
+static ms_status keep_dtype(parser *p, ms_str name, ms_stored *out) {
     const ms_stored *const last = p->reader->list.n ? &p->reader->list.items[p->reader->list.n - 1] : NULL;
-    if (last && ms_str_equal(last->dtype_name, name)) return *out = last->dtype_name, MS_OK;
+    if (last && ms_str_equal(last->dtype_name, name)) {
+        out->dtype_name = last->dtype_name;
+        out->dtype = last->dtype;
+        return MS_OK;
+    }
+    out->dtype = ms_dtype_by_name(name);
     const size_t *const known = ms_map_find(&p->by_dtype, name);
-    if (known) return *out = p->dtypes.items[*known], MS_OK;
-    *out = ms_arena_copy(&p->reader->base.arena, name);
-    const bool fine = out->text && ms_map_add(&p->by_dtype, *out, p->dtypes.n, NULL, NULL) && MS_VEC_PUSH(&p->dtypes, *out);
+    if (known) return out->dtype_name = p->dtypes.items[*known], MS_OK;
+    const ms_str kept = out->dtype_name = ms_arena_copy(&p->reader->base.arena, name);
+    const bool fine = kept.text && ms_map_add(&p->by_dtype, kept, p->dtypes.n, NULL, NULL) && MS_VEC_PUSH(&p->dtypes, kept);
     return fine ? MS_OK : ms_err_memory(p->err, "a type");
 }
 
@@ -131,8 +136,7 @@ static ms_status read_dtype(parser *p, ms_str tensor, ms_stored *out) {
     const size_t at = p->json.at;
     ms_str name;
     MS_TRY(ms_json_string(&p->json, &name, p->err));
-    MS_TRY(keep_dtype_name(p, name, &out->dtype_name));
-    out->dtype = ms_dtype_by_name(name);
+    MS_TRY(keep_dtype(p, name, out));
     if (out->dtype != MS_DTYPE_UNKNOWN) return MS_OK;
     return ms_broken(&p->rules, p->err, "safetensors.unknown_dtype", tensor, (int64_t)at,
                      "invalid JSON in header: unknown dtype '%s'; the file is newer than this program or damaged, --lenient "
