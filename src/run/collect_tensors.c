@@ -86,12 +86,11 @@ static void warn_of_twins(ms_collect_state *c) {
     const ms_checkpoint *const ckpt = c->ckpt;
     const ms_tensor *first = NULL, *twin = NULL;
     size_t n = 0;
-    for (size_t i = 0; i < c->tensors.n && c->config.parsing.families && !c->plan.used; i++) {
+    if (!c->config.parsing.families || c->plan.used) return;
+    for (size_t i = 0; i < c->tensors.n; i++) {
         const ms_tensor *const t = &ckpt->tensors[c->tensors.items[i].tensor];
-        const bool is_twin = t->shadowed && c->tensors.items[i].via != MS_VIA_NONE;
-        const uint32_t own = is_twin ? ms_name_index_find(&ckpt->by_name, t->stored->name) : MS_NO_NUMBER;
-        if (own == MS_NO_NUMBER || ckpt->tensors[own].file == t->file || n++ > 0) continue;
-        first = &ckpt->tensors[own], twin = t;
+        const ms_tensor *const own = t->shadowed ? ms_checkpoint_find(ckpt, t->stored->name) : NULL;
+        if (own && own->file != t->file && n++ == 0) first = own, twin = t;
     }
     if (n > 0)
         ms_notes_add(

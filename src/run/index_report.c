@@ -40,7 +40,11 @@ typedef struct comparison {
     MS_VEC(ms_misplaced_tensor) misplaced;
 } comparison;
 
-static ms_str name_at(const comparison *c, size_t tensor) { return c->ckpt->tensors[tensor].stored->name; }
+/* The tensor that counts among those of one name. */
+static size_t counting(const comparison *c, size_t tensor) {
+    const ms_tensor *const t = &c->ckpt->tensors[tensor];
+    return t->shadowed ? ms_name_index_find(&c->ckpt->by_name, t->stored->name) : tensor;
+}
 
 static ms_str shard_at(const comparison *c, uint32_t entry) {
     return c->plan->index.shards[c->plan->index.entries[entry].shard];
@@ -59,7 +63,7 @@ static bool find_entries(comparison *c) {
 static bool note_observed(comparison *c) {
     for (size_t i = 0; i < c->ckpt->n_tensors; i++) {
         const ms_tensor *const t = &c->ckpt->tensors[i];
-        const size_t first = t->shadowed ? ms_name_index_find(&c->ckpt->by_name, t->stored->name) : i;
+        const size_t first = counting(c, i);
         const uint32_t entry = c->entries[first];
         c->out->stored_bytes += t->stored->n_bytes;
         if (c->ckpt->tensors[first].file != t->file && !MS_VEC_PUSH(&c->duplicates, t->stored->name)) return false;
@@ -110,8 +114,7 @@ static bool note_missing(comparison *c) {
 static bool keep_shards(const comparison *c) {
     uint32_t *const shards = c->out->shards = ms_mem_alloc_array(c->ckpt->n_tensors, sizeof *shards);
     for (size_t i = 0; shards && i < c->ckpt->n_tensors; i++) {
-        const bool shadowed = c->ckpt->tensors[i].shadowed;
-        const uint32_t entry = c->entries[shadowed ? ms_name_index_find(&c->ckpt->by_name, name_at(c, i)) : i];
+        const uint32_t entry = c->entries[counting(c, i)];
         shards[i] = entry == MS_NO_NUMBER ? MS_NO_NUMBER : c->plan->index.entries[entry].shard;
     }
     return shards != NULL;
