@@ -75,16 +75,16 @@ static uint64_t gemv_group(const gptq_layout *l, const ms_checkpoint *ckpt) {
 
 /* scales [groups, out] and qzeros [groups, words]; gemv: [out, groups], [out, words]. */
 static ms_status check_sides(const gptq_layout *l, ms_err *err) {
-    const uint64_t n_zeros = l->kind == AWQ_GEMV ? l->groups : l->cols, n_rows = l->kind == AWQ_GEMV ? l->rows : l->groups;
-    const uint64_t words = ms_side_dim(&l->zeros, 0), n_bits = n_zeros * l->bits;
-    const uint64_t across = ms_side_dim(&l->scales, l->kind == AWQ_GEMV ? 1 : 0);
-    MS_FAIL_IF(across != (l->kind == AWQ_GEMV ? l->rows : l->cols), MS_ERR_UNSUPPORTED, err,
+    const bool gemv = l->kind == AWQ_GEMV;
+    const uint64_t n_out = gemv ? l->rows : l->cols, across = ms_side_dim(&l->scales, gemv ? 1 : 0);
+    const uint64_t n_rows = gemv ? n_out : l->groups, n_zeros = gemv ? l->groups : n_out;
+    const uint64_t rows = ms_side_dim(&l->zeros, 1), words = ms_side_dim(&l->zeros, 0);
+    MS_FAIL_IF(across != n_out, MS_ERR_UNSUPPORTED, err,
                "%llu scales across for %llu outputs: another layout than the known ones", (unsigned long long)across,
-               (unsigned long long)(l->kind == AWQ_GEMV ? l->rows : l->cols));
-    MS_FAIL_IF(ms_side_dim(&l->zeros, 1) != n_rows || words < n_bits / 32, MS_ERR_UNSUPPORTED, err,
+               (unsigned long long)n_out);
+    MS_FAIL_IF(rows != n_rows || words < n_zeros * l->bits / 32, MS_ERR_UNSUPPORTED, err,
                "zero points of %llu x %llu words for %llu x %llu scales: another layout than the known ones",
-               (unsigned long long)ms_side_dim(&l->zeros, 1), (unsigned long long)words, (unsigned long long)n_rows,
-               (unsigned long long)n_zeros);
+               (unsigned long long)rows, (unsigned long long)words, (unsigned long long)n_rows, (unsigned long long)n_zeros);
     return MS_OK;
 }
 

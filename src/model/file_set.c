@@ -314,7 +314,7 @@ ms_status ms_file_set_find(ms_file_set *out, const char *path, ms_arena *arena, 
     bool is_folder = ms_files_is_folder(path);
     uint64_t n_bytes;
     if (ms_hub_is(path)) MS_TRY(ms_hub_look(path, &is_folder, &n_bytes, err)); /* the network's own errors */
-    if (!is_folder) MS_TRY(ms_files_must_exist(path, err));
+    else if (!is_folder) MS_TRY(ms_files_must_exist(path, err));
     ms_str name = ms_files_name_of(given);
     const bool stands_for_folder = is_folder || ms_str_is(name, "config.json");
     out->folder = ms_arena_copy(arena, is_folder ? given : ms_files_folder_of(given));
